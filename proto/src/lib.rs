@@ -1,8 +1,28 @@
 //! What plumb's agent and collector share: the words ([`model`]), the record with its chain ([`record`]), samples in
-//! columns ([`columns`]), and the way onto the wire and back ([`wire`]). It knows nothing of what is done with them.
+//! columns ([`columns`]), and the way onto the wire and back ([`wire`], [`frame`]). It knows nothing of what is done with them.
 
+pub mod columns;
+pub mod dictionary;
+pub mod frame;
 pub mod limits;
 pub mod model;
+pub mod record;
 pub mod secret;
 pub mod time;
 pub mod untrusted;
+pub mod wire;
+
+/// Generated from the `.proto` files, committed, never edited: `tests/generated.rs` holds it to them.
+#[allow(missing_docs, clippy::all, clippy::pedantic)]
+#[rustfmt::skip]
+pub mod generated {
+    pub mod model {
+        include!("generated/plumb.model.v1.rs");
+    }
+    pub mod ingest {
+        include!("generated/plumb.ingest.v1.rs");
+    }
+    pub mod enroll {
+        include!("generated/plumb.enroll.v1.rs");
+    }
+}
