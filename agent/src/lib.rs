@@ -1,1 +1,4 @@
-//! Begun.
+//! Plumb's agent: observes a host, and delivers what it saw. A library too, so that tests can run one in-process.
+
+pub mod link;
+pub mod state;
