@@ -4,3 +4,4 @@ pub mod host;
 pub mod link;
 pub mod state;
 pub mod watcher;
+pub mod watchers;
