@@ -2,6 +2,7 @@
 
 pub mod host;
 pub mod link;
+pub mod observe;
 pub mod state;
 pub mod watcher;
 pub mod watchers;

@@ -33,13 +33,15 @@ use rusqlite::{Connection, OptionalExtension, params};
 use disk::{Ask, Disk};
 pub use error::StateError;
 use frames::Position;
-use identity::{Identity, int};
+use identity::Identity;
 pub use identity::Sum;
 
 /// Bytes that a spool may take at least and at most, whatever is configured.
 pub const BOUNDS: std::ops::RangeInclusive<u64> = disk::LEAST..=4 << 30;
 /// Bytes that one answer to deliver holds at most.
 const FETCH_BYTES: usize = 512 << 10;
+/// How long the agent before may take to let go of the file.
+const PREDECESSOR: Duration = Duration::from_secs(5);
 /// New epochs for a fork, at most one in this time.
 const FORK_REST: Duration = Duration::from_hours(1);
 
@@ -112,12 +114,12 @@ impl State {
         };
         let options = Options { bound: options.bound.clamp(*BOUNDS.start(), *BOUNDS.end()), ..options.clone() };
         DirBuilder::new().recursive(true).mode(0o700).create(&options.folder).map_err(|e| named(e.into()))?;
-        let opened = database::open(&options.folder).and_then(|(db, identity)| match identity {
+        let opened = database::open(&options.folder, PREDECESSOR).and_then(|(db, identity)| match identity {
             Some(identity) => Self::resume(db, identity, &options, passed),
             None => Self::begin(db, Identity::mint(None, "first start")?, &options, passed),
         });
         match opened {
-            Err(StateError::Damaged(why)) => {
+            Err(StateError::Damaged(why) | StateError::Io(why)) => {
                 let old = database::last_words(&options.folder);
                 Self::begin_anew(&options, old.as_ref(), &why, passed).map_err(named)
             }
@@ -138,7 +140,7 @@ impl State {
     fn begin_anew(options: &Options, old: Option<&Identity>, why: &str, passed: Duration) -> Result<Self, StateError> {
         tracing::error!("the state is set aside as state.db.damaged, a new one begins: {why}");
         database::set_aside(&options.folder)?;
-        let (db, _) = database::open(&options.folder)?;
+        let (db, _) = database::open(&options.folder, PREDECESSOR)?;
         Self::begin(db, Identity::mint(old, why)?, options, passed)
     }
 
@@ -388,11 +390,18 @@ impl State {
         &self.options.folder
     }
 
+    /// Some pages at a time, one a step; what is left is there at the next commit.
+    fn give_back(&self) -> Result<(), StateError> {
+        let mut vacuum = self.db.prepare_cached("PRAGMA incremental_vacuum(256)")?;
+        let mut steps = vacuum.query([])?;
+        while steps.next()?.is_some() {}
+        Ok(())
+    }
+
     /// After a commit: pages that became free go back to a disk that is short of room, and the reserve is refilled.
     fn settle(&mut self) {
         if self.allowed() < self.options.bound {
-            // Some at a time; what is left is there at the next commit.
-            if let Err(error) = self.db.execute_batch("PRAGMA incremental_vacuum(256)") {
+            if let Err(error) = self.give_back() {
                 tracing::debug!("free pages stay in state.db: {error}");
             }
         } else {

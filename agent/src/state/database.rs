@@ -13,8 +13,6 @@ use super::identity::Identity;
 const FORMAT: i64 = 1;
 /// "plum": tells the file from any other SQLite database (sqlite.org/fileformat2.html, "application id").
 const APPLICATION: i64 = 0x706c_756d;
-/// How long the agent before may take to let go of the file.
-const PREDECESSOR: Duration = Duration::from_secs(5);
 
 // Small columns stand before big ones, so that a sum does not read payloads.
 const SCHEMA: &str = "
@@ -48,10 +46,11 @@ pub(super) fn file(folder: &Path) -> PathBuf {
     folder.join("state.db")
 }
 
-/// Opens the database of a folder, and reads what it says of itself; no identity: it is a new one.
-pub(super) fn open(folder: &Path) -> Result<(Connection, Option<Identity>), StateError> {
+/// Opens the database of a folder, and reads what it says of itself; no identity: it is a new one. An agent that is
+/// about to end has `patience` to let go of it.
+pub(super) fn open(folder: &Path, patience: Duration) -> Result<(Connection, Option<Identity>), StateError> {
     let db = Connection::open(file(folder))?;
-    db.busy_timeout(PREDECESSOR)?;
+    db.busy_timeout(patience)?;
     // Exclusive: a second agent on the same folder is refused, and the index of the WAL needs no shared memory.
     db.execute_batch(
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA cache_size = -256; \
@@ -91,7 +90,6 @@ pub(super) fn make(db: &Connection, identity: &Identity) -> Result<(), StateErro
 /// What a database that is to be set aside still tells of itself.
 pub(super) fn last_words(folder: &Path) -> Option<Identity> {
     let db = Connection::open(file(folder)).ok()?;
-    db.busy_timeout(PREDECESSOR).ok()?;
     Identity::load(&db).ok()
 }
 

@@ -21,6 +21,9 @@ pub enum StateError {
     /// It is not what it should be: set it aside.
     #[error("{0}")]
     Damaged(String),
+    /// The medium failed: open it anew, and if that fails too, set it aside.
+    #[error("{0}")]
+    Io(String),
     /// The folder or the file cannot be used.
     #[error("{0}")]
     Unusable(String),
@@ -34,11 +37,11 @@ impl From<rusqlite::Error> for StateError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::InUse,
-            Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::OutOfMemory) => {
-                Self::Unusable(error.to_string())
-            }
-            // A medium that fails, a file that is none of ours, or rows that do not fit their columns: whatever it is,
-            // trying again will not mend it.
+            Some(
+                ErrorCode::PermissionDenied | ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::OutOfMemory,
+            ) => Self::Unusable(error.to_string()),
+            Some(ErrorCode::SystemIoFailure) => Self::Io(error.to_string()),
+            // A file that is none of ours, or rows that do not fit their columns: trying again will not mend it.
             _ => Self::Damaged(error.to_string()),
         }
     }

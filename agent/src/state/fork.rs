@@ -87,7 +87,8 @@ fn renumber_record(db: &Connection, new: &mut Identity, place: u64) -> Result<bo
 /// what the next record names.
 fn renumber_gap(db: &Connection, new: &mut Identity, place: u64) -> Result<u64, StateError> {
     let mut statement = db.prepare_cached("SELECT last, last_hash FROM tombstones WHERE first = ?")?;
-    let found = statement.query_row([int(place)], |row| Ok((number(row, 0)?, row.get::<_, [u8; 32]>(1)?))).optional()?;
+    let found =
+        statement.query_row([int(place)], |row| Ok((number(row, 0)?, row.get::<_, [u8; 32]>(1)?))).optional()?;
     let Some((last, last_hash)) = found else {
         return Err(StateError::Damaged(format!("record {} is missing from state.db", place - ASIDE)));
     };

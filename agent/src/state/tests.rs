@@ -49,15 +49,15 @@ fn samples(bytes: usize, seed: &mut u64) -> Part {
         *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         Some(f64::from_bits(*seed >> 2))
     };
-    let ticks = bytes / 8;
+    let ticks = bytes / 8 / 5;
+    let mut column = |name: &str| {
+        let series = Series { name: name.to_owned(), labels: BTreeMap::new() };
+        (series, MetricType::Gauge, (0..ticks).map(|_| next()).collect())
+    };
     let block = Block {
         watcher: "test".to_owned(),
         times: (0..i64::try_from(ticks).unwrap()).map(Timestamp::from_secs).collect(),
-        columns: vec![(
-            Series { name: "noise".to_owned(), labels: BTreeMap::new() },
-            MetricType::Gauge,
-            (0..ticks).map(|_| next()).collect(),
-        )],
+        columns: ["a", "b", "c", "d", "e"].into_iter().map(&mut column).collect(),
     };
     Part { payload: Payload { blocks: vec![block], ..Payload::default() }, repeats: false }
 }
@@ -128,10 +128,12 @@ fn what_was_committed_is_there_after_a_crash_and_what_was_not_is_not() {
     let cursors = [("logs", "/var/log/x".to_owned(), vec![7])];
     state.append(&Batch { parts: &[report("one"), report("two")], cursors: &cursors, look: 3 }, AT, MINUTE).unwrap();
     let before = state.position().unwrap();
-    state.db.execute_batch("BEGIN; DELETE FROM records; DELETE FROM cursors").unwrap(); // dies here
-    std::mem::forget(state.db.prepare("SELECT 1").unwrap());
-    drop(state);
-    let state = open(&folder);
+    state.db.execute_batch("BEGIN; DELETE FROM records; DELETE FROM cursors; PRAGMA cache_spill = 1").unwrap();
+    let crashed = Folder::new(); // what the disk holds at this moment
+    for file in ["state.db", "state.db-wal"] {
+        std::fs::copy(folder.path().join(file), crashed.path().join(file)).unwrap();
+    }
+    let state = open(&crashed);
     assert_eq!(state.position().unwrap(), before);
     assert_eq!(texts(&state), ["one", "two"]);
     assert_eq!(state.cursor("logs", "/var/log/x").unwrap(), Some(vec![7]));
@@ -356,7 +358,7 @@ fn another_database_is_not_taken_for_a_state() {
 fn a_second_agent_on_the_same_folder_is_refused() {
     let folder = Folder::new();
     let state = open(&folder);
-    let second = database::open(folder.path());
+    let second = database::open(folder.path(), Duration::from_millis(20));
     assert!(matches!(second, Err(StateError::InUse)));
     verify(&state);
 }

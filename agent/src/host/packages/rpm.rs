@@ -111,7 +111,9 @@ fn sqlite(
         let mut rows = select.query([*key]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
             let blob = row.get_ref(0).map_err(failed)?.as_blob();
-            visit(blob.map_err(|_| PackagesError::format(database, format!("a record is bigger than {RECORD} bytes")))?)?;
+            visit(
+                blob.map_err(|_| PackagesError::format(database, format!("a record is bigger than {RECORD} bytes")))?,
+            )?;
         }
     }
     if (host.stat(&path)?.identity, log_size(host, database)) != before {
