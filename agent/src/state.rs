@@ -36,6 +36,8 @@ use frames::Position;
 use identity::Identity;
 pub use identity::Sum;
 
+/// What record 1 says on a host that had no state before.
+pub const FIRST_START: &str = "first start";
 /// Bytes that a spool may take at least and at most, whatever is configured.
 pub const BOUNDS: std::ops::RangeInclusive<u64> = disk::LEAST..=4 << 30;
 /// Bytes that one answer to deliver holds at most.
@@ -116,7 +118,7 @@ impl State {
         DirBuilder::new().recursive(true).mode(0o700).create(&options.folder).map_err(|e| named(e.into()))?;
         let opened = database::open(&options.folder, PREDECESSOR).and_then(|(db, identity)| match identity {
             Some(identity) => Self::resume(db, identity, &options, passed),
-            None => Self::begin(db, Identity::mint(None, "first start")?, &options, passed),
+            None => Self::begin(db, Identity::mint(None, FIRST_START)?, &options, passed),
         });
         match opened {
             Err(StateError::Damaged(why) | StateError::Io(why)) => {

@@ -135,6 +135,13 @@ impl Pending {
         self.blocks.iter().map(|block| block.columns.len()).sum()
     }
 
+    /// How many events are in it.
+    #[must_use]
+    pub fn events(&self) -> usize {
+        let parts = self.full.iter().chain(&self.open);
+        parts.flat_map(|part| &part.payload.reports).map(|report| report.events.len()).sum()
+    }
+
     /// Nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {

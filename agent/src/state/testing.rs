@@ -33,3 +33,27 @@ impl Drop for Folder {
 pub(crate) fn roomy() -> Ask {
     Arc::new(|_: &Path| Ok(Room { free: 50 << 30, total: 100 << 30 }))
 }
+
+impl super::State {
+    /// From now on the database cannot grow, as on a full disk. Answers what [`State::free_disk`] needs.
+    pub(crate) fn fill_disk(&self) -> i64 {
+        self.db.execute_batch("PRAGMA incremental_vacuum").unwrap();
+        let pages = |pragma: &str| self.db.query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap();
+        let before = pages("PRAGMA max_page_count");
+        let now = pages("PRAGMA page_count");
+        pages(&format!("PRAGMA max_page_count = {now}"));
+        // Fills the free places of the pages that are there.
+        while self.db.execute("INSERT INTO cursors VALUES ('', random(), zeroblob(200))", []).is_ok() {}
+        before
+    }
+
+    /// There is room again.
+    pub(crate) fn free_disk(&self, pages: i64) {
+        self.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+    }
+
+    /// Changes what was written.
+    pub(crate) fn damage(&self) {
+        self.db.execute_batch("UPDATE records SET payload = zeroblob(length(payload))").unwrap();
+    }
+}
