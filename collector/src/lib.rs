@@ -1,1 +1,6 @@
-//! Begun.
+//! The half of plumb that judges: it keeps the history of many hosts, says what has drifted, and tells whom it concerns.
+
+pub mod alert;
+pub mod drift;
+pub mod store;
+pub mod view;
