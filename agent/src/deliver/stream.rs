@@ -165,18 +165,23 @@ impl Stream {
         self.welcomed = true;
         // What lies before is gone here and was declared as a gap by our Hello.
         self.next = welcome.resend_from.max(self.position.first_seq);
-        self.window = (welcome.window_records, welcome.window_bytes);
+        self.open_window(welcome.window_records, welcome.window_bytes);
         if welcome.want != 0 {
             actions.push(Action::Tell(ToObserve::Want(welcome.want)));
         }
         Ok(())
     }
 
+    /// A collector may ask for less than the usual, but not make us keep more in memory.
+    fn open_window(&mut self, records: u32, bytes: u32) {
+        self.window = (records.min(limits::WINDOW_RECORDS), bytes.min(limits::WINDOW_BYTES));
+    }
+
     fn ack(&mut self, ack: Ack, actions: &mut Vec<Action>) -> Result<(), Close> {
         if !self.welcomed || ack.epoch != self.position.epoch || ack.through >= self.next {
             return Err(Close::Violation("acknowledges what was never sent"));
         }
-        self.window = (ack.window_records, ack.window_bytes);
+        self.open_window(ack.window_records, ack.window_bytes);
         let before = self.in_flight.len();
         match self.in_flight.iter().position(|sent| sent.last >= ack.through) {
             Some(at) => {

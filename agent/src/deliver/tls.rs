@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use nix::sys::socket::{setsockopt, sockopt};
 use plumb_proto::record::{Hash, sha256};
 use plumb_proto::time::{Clock, Timestamp};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -19,6 +18,7 @@ use rustls::time_provider::TimeProvider;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
 };
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -34,8 +34,10 @@ const TOLERANCE: Duration = Duration::from_secs(24 * 60 * 60);
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// A peer that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT, tcp(7)).
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
-/// An idle connection is probed after this long, in seconds. Longer than a record's minute: a probe would only cost.
-const KEEPALIVE: u32 = 150;
+/// An idle connection is probed after this long: longer than a record's minute, as a probe would only cost.
+const KEEPALIVE: Duration = Duration::from_secs(150);
+/// And again after this long, until [`USER_TIMEOUT`] is over.
+const PROBE: Duration = Duration::from_secs(10);
 /// What the renewal on the enrolment listener is bound to (RFC 5705).
 const EXPORTER: &[u8] = b"EXPORTER-plumb-renew";
 
@@ -264,11 +266,9 @@ pub async fn connect(
     let tcp = tcp.await.map_err(|_| anyhow!("connect to {host}:{port}: no answer"))?;
     let tcp = tcp.with_context(|| format!("connect to {host}:{port}"))?;
     tcp.set_nodelay(true)?;
-    let millis = u32::try_from(USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
-    setsockopt(&tcp, sockopt::TcpUserTimeout, &millis)?;
-    setsockopt(&tcp, sockopt::KeepAlive, &true)?;
-    setsockopt(&tcp, sockopt::TcpKeepIdle, &KEEPALIVE)?;
-    setsockopt(&tcp, sockopt::TcpKeepInterval, &10)?;
+    let socket = SockRef::from(&tcp);
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(PROBE))?;
     let name = ServerName::try_from(name.to_owned()).map_err(|_| anyhow!("{name:?} is no name of a server"))?;
     let handshake = tokio::time::timeout(CONNECT_TIME, TlsConnector::from(config).connect(name, tcp));
     let tls = handshake.await.map_err(|_| anyhow!("TLS with {host}:{port}: no answer"))?;
