@@ -2,5 +2,6 @@
 
 pub mod alert;
 pub mod drift;
+pub mod enroll;
 pub mod store;
 pub mod view;

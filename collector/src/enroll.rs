@@ -1,0 +1,3 @@
+//! How hosts get their certificates.
+
+pub mod ca;
