@@ -21,8 +21,11 @@ use rcgen::{
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber, SubjectPublicKeyInfo,
 };
 use ring::rand::{SecureRandom, SystemRandom};
-use rustls::pki_types::CertificateDer;
+use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509CertificationRequest};
 
@@ -34,7 +37,7 @@ pub const HOST_LIFE: Duration = Duration::from_secs(14 * 86_400);
 /// The collector's own certificates, renewed when a third of it is left.
 const SERVER_LIFE: Duration = Duration::from_secs(365 * 86_400);
 /// Certificates are valid from a little earlier, for clocks that are a little late.
-const BACKDATED: Duration = Duration::from_secs(300);
+pub const BACKDATED: Duration = Duration::from_secs(300);
 /// The URI that names a host in its certificate.
 const HOST_URI: &str = "plumb:host:";
 /// First byte of a host certificate's serial number; the generation follows in four bytes, then chance.
@@ -192,7 +195,15 @@ impl Authority {
             Some((key, not_after)) if now < not_after - SERVER_LIFE / 3 => {
                 Server { names: names.to_vec(), renew_at: not_after - SERVER_LIFE / 3, key: self.certified(key)? }
             }
-            _ => self.make_server(names, now)?,
+            _ => match (self.make_server(names, now), kept.as_ref()) {
+                (Ok(server), _) => server,
+                // a full disk is no reason to show nothing while the old one still holds
+                (Err(error), Some(old)) if old.names == names => {
+                    tracing::error!("the collector's certificate is not renewed: {error:#}");
+                    return Ok(old.key.clone());
+                }
+                (Err(error), _) => return Err(error),
+            },
         };
         let key = server.key.clone();
         *kept = Some(server);
@@ -268,6 +279,33 @@ pub fn host_of(certificate: &CertificateDer<'_>) -> anyhow::Result<HostCertifica
     })
 }
 
+/// Verifies the certificate of a host that may have run out: at a moment when it had not.
+///
+/// # Errors
+/// It was not issued by this authority to a host.
+pub fn verify_expired(authority: &Authority, certificate: &CertificateDer<'_>) -> anyhow::Result<HostCertificate> {
+    let host = host_of(certificate)?;
+    let mut anchors = RootCertStore::empty();
+    anchors.add(authority.hosts_anchor().clone())?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(anchors), provider).build()?;
+    let secs = u64::try_from(host.not_after.millis() / 1000).unwrap_or(0).saturating_sub(1);
+    verifier
+        .verify_client_cert(certificate, &[], UnixTime::since_unix_epoch(Duration::from_secs(secs)))
+        .context("it was not issued here")?;
+    Ok(host)
+}
+
+/// Checks a signature (ECDSA with SHA-256, ASN.1) by the key of a host certificate.
+///
+/// # Errors
+/// It does not hold.
+pub fn verify_signature(host: &HostCertificate, message: &[u8], signature: &[u8]) -> anyhow::Result<()> {
+    let (_, key) = x509_parser::x509::SubjectPublicKeyInfo::from_der(&host.key).context("the old key")?;
+    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key.subject_public_key.data);
+    key.verify(message, signature).map_err(|_| anyhow!("the signature by the old key does not hold"))
+}
+
 fn leaf(name: &str, usage: ExtendedKeyUsagePurpose, now: Timestamp, life: Duration) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -313,9 +351,6 @@ fn make(folder: &Path, now: Timestamp) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustls::RootCertStore;
-    use rustls::pki_types::UnixTime;
-    use rustls::server::WebPkiClientVerifier;
     use std::os::unix::fs::PermissionsExt;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
