@@ -81,6 +81,12 @@ impl Root {
         self.folder().map(drop)
     }
 
+    /// Goes part by part even where the kernel could do it in one call.
+    #[cfg(test)]
+    pub(super) fn take_the_long_way(&self, yes: bool) {
+        self.long_way.store(yes, Ordering::Relaxed);
+    }
+
     /// Never opens anything at or below `path` from now on.
     pub(super) fn never(&mut self, path: PathBuf) {
         self.own.push(path);

@@ -27,7 +27,9 @@ pub fn stage(spec: &Spec) -> Stage {
     let name = format!("plumb-stage-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let root = std::env::temp_dir().join(name);
     fs::create_dir_all(&root).expect("a folder for the stage");
-    Stage { remove: true, ..stage_at(spec, &root) }
+    let mut stage = stage_at(spec, &root);
+    stage.remove = true;
+    stage
 }
 
 /// A host that lies in a folder already; it is left as it is.
@@ -125,6 +127,17 @@ impl Stage {
     /// Starts the agent anew: the watcher forgets, cursors stay.
     pub fn restart(&self) {
         *self.watcher.borrow_mut() = None;
+    }
+
+    /// The cursors as they were committed.
+    #[must_use]
+    pub fn cursors(&self) -> BTreeMap<String, Vec<u8>> {
+        self.cursors.borrow().clone()
+    }
+
+    /// Goes back to such cursors, as if what came after had never been committed.
+    pub fn set_cursors(&self, cursors: BTreeMap<String, Vec<u8>>) {
+        *self.cursors.borrow_mut() = cursors;
     }
 
     /// The host itself.
