@@ -333,7 +333,12 @@ impl Host {
 
     /// Visits everything below a folder, at most `depth` folders deep, following no link. What cannot be read is
     /// handed over as an error, and the walk goes on. A folder that is not there holds nothing.
-    pub fn walk(&self, folder: impl AsRef<Path>, depth: usize, visit: &mut dyn FnMut(Result<(&Path, Kind), HostError>)) {
+    pub fn walk(
+        &self,
+        folder: impl AsRef<Path>,
+        depth: usize,
+        visit: &mut dyn FnMut(Result<(&Path, Kind), HostError>),
+    ) {
         let mut todo = vec![(folder.as_ref().to_owned(), depth)];
         let mut met = 0;
         while let Some((here, depth)) = todo.pop() {

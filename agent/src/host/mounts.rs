@@ -12,10 +12,10 @@ use std::path::PathBuf;
 
 use plumb_proto::untrusted::Untrusted;
 
-use super::{Host, HostError};
 pub use super::sys::Space;
-pub use probe::{SpaceError, Statvfs};
+use super::{Host, HostError};
 pub(super) use probe::Probes;
+pub use probe::{SpaceError, Statvfs};
 
 /// Bytes of a table of mounts; a busy container host has some thousand of 200 bytes.
 const MOUNTINFO: usize = 2 << 20;
@@ -23,8 +23,24 @@ const MOUNTINFO: usize = 2 << 20;
 const TABLES: [&str; 2] = ["/proc/1/mountinfo", "/proc/self/mountinfo"];
 /// Types whose server may be gone; so may that of each `fuse*`.
 const MAY_HANG: [&str; 18] = [
-    "9p", "afs", "autofs", "beegfs", "ceph", "cifs", "coda", "davfs", "gfs2", "glusterfs", "gpfs", "lustre", "nfs",
-    "nfs4", "ocfs2", "orangefs", "smb3", "smbfs",
+    "9p",
+    "afs",
+    "autofs",
+    "beegfs",
+    "ceph",
+    "cifs",
+    "coda",
+    "davfs",
+    "gfs2",
+    "glusterfs",
+    "gpfs",
+    "lustre",
+    "nfs",
+    "nfs4",
+    "ocfs2",
+    "orangefs",
+    "smb3",
+    "smbfs",
 ];
 
 /// One mount.

@@ -108,9 +108,12 @@ fn somebodys_link_leads_only_to_that_persons_own_files() {
         let own = |path: &str, uid| std::os::unix::fs::lchown(place.root().join(path), Some(uid), None).unwrap();
         fs::write(place.root().join("mine"), "mine").unwrap();
         own("mine", site);
-        for (name, target, owner) in
-            [("to-mine", "mine", site), ("to-system", "etc/inside", site), ("strange", "mine", other), ("roots", "mine", 0)]
-        {
+        for (name, target, owner) in [
+            ("to-mine", "mine", site),
+            ("to-system", "etc/inside", site),
+            ("strange", "mine", other),
+            ("roots", "mine", 0),
+        ] {
             place.link(name, target);
             own(name, owner);
         }
@@ -154,7 +157,9 @@ fn the_agents_own_state_is_not_there_by_any_name() {
     }
     assert_eq!(said(host.read("/var/lib/owner", 64)), "/var/lib/owner: not found");
     let mut met = Vec::new();
-    host.walk("/var", 9, &mut |step| met.push(step.map_or_else(|error| error.to_string(), |(path, _)| path.display().to_string())));
+    host.walk("/var", 9, &mut |step| {
+        met.push(step.map_or_else(|error| error.to_string(), |(path, _)| path.display().to_string()))
+    });
     assert_eq!(met, ["/var/lib", "/var/lib/own", "/var/lib/own: the agent's own state is not observed"]);
 }
 

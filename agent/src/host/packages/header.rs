@@ -33,6 +33,12 @@ pub(super) struct Header<'a> {
 impl<'a> Header<'a> {
     /// `None` when the record is not a header.
     pub(super) fn parse(blob: &'a [u8]) -> Option<Self> {
+        let bytes = usize::try_from(number(blob, 4)?).ok()?;
+        Self::start(blob).filter(|header| header.store.len() == bytes)
+    }
+
+    /// The beginning of one: its index whole, its values as far as they are there. What lies behind is not found.
+    pub(super) fn start(blob: &'a [u8]) -> Option<Self> {
         let (tags, bytes) = (number(blob, 0)?, number(blob, 4)?);
         if tags == 0 || tags > MAX_TAGS {
             return None;
@@ -40,7 +46,8 @@ impl<'a> Header<'a> {
         let index = usize::try_from(tags).ok()?.checked_mul(16)?;
         let rest = blob.get(8..)?;
         let (index, store) = (rest.get(..index)?, rest.get(index..)?);
-        Some(Self { index, store: store.get(..usize::try_from(bytes).ok()?)? })
+        let bytes = usize::try_from(bytes).ok()?;
+        Some(Self { index, store: &store[..bytes.min(store.len())] })
     }
 
     /// The package it describes; `None` when a name or version is missing.

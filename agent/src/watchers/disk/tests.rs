@@ -63,7 +63,9 @@ fn a_container_has_its_root_and_not_the_files_that_were_mounted_into_it() {
     .look();
     assert_eq!(
         facts(&told),
-        ["/ device=overlay fstype=overlay options= read_only=false responding=true size_bytes=409600 from /proc/1/mountinfo"]
+        [
+            "/ device=overlay fstype=overlay options= read_only=false responding=true size_bytes=409600 from /proc/1/mountinfo"
+        ]
     );
 }
 
@@ -90,7 +92,8 @@ fn a_file_system_that_turns_read_only_is_seen_at_the_next_look() {
 
 #[test]
 fn a_dead_mount_is_told_as_such_and_hides_no_other() {
-    let host = host("1 0 254:0 / / rw - ext4 /dev/vda1 rw\n2 1 0:9 / /mnt/dead rw - nfs4 nas:/x rw,addr=10.0.0.1,vers=4.2\n");
+    let host =
+        host("1 0 254:0 / / rw - ext4 /dev/vda1 rw\n2 1 0:9 / /mnt/dead rw - nfs4 nas:/x rw,addr=10.0.0.1,vers=4.2\n");
     let told = host.look();
     assert_eq!(
         facts(&told)[1],
@@ -110,7 +113,9 @@ fn a_host_in_a_folder_says_nothing_of_the_running_machine() {
     let why = "?(comes by system call, which is not asked under --root)";
     assert_eq!(
         told,
-        format!("fact mount / device=/dev/vda1 fstype=ext4 options= read_only=false responding={why} size_bytes={why} from /proc/1/mountinfo\n")
+        format!(
+            "fact mount / device=/dev/vda1 fstype=ext4 options= read_only=false responding={why} size_bytes={why} from /proc/1/mountinfo\n"
+        )
     );
 }
 
@@ -124,8 +129,5 @@ fn more_mounts_than_are_told_are_counted() {
 
 #[test]
 fn a_broken_table_fails_the_look() {
-    assert_eq!(
-        host("1 0 254:0 / / rw\n").look(),
-        "failed: /proc/1/mountinfo: line 1 is not a mount: 1 0 254:0 / / rw"
-    );
+    assert_eq!(host("1 0 254:0 / / rw\n").look(), "failed: /proc/1/mountinfo: line 1 is not a mount: 1 0 254:0 / / rw");
 }

@@ -39,10 +39,10 @@ fn places(binary: &Path, sapi: Sapi, branch: &str) -> Vec<String> {
         return vec![format!("/etc/{name}-sp/php.ini")];
     }
     vec![
-        format!("{prefix}/root/etc/php.ini"),                      // cPanel
-        format!("{prefix}/etc/php.ini"),                           // Plesk, CloudLinux
-        format!("{prefix}/etc/php/{branch}/litespeed/php.ini"),    // LiteSpeed
-        format!("{prefix}/etc/php/php.ini"),                       // container images
-        format!("{prefix}/lib/php.ini"),                           // DirectAdmin, PHP's own default
+        format!("{prefix}/root/etc/php.ini"),                   // cPanel
+        format!("{prefix}/etc/php.ini"),                        // Plesk, CloudLinux
+        format!("{prefix}/etc/php/{branch}/litespeed/php.ini"), // LiteSpeed
+        format!("{prefix}/etc/php/php.ini"),                    // container images
+        format!("{prefix}/lib/php.ini"),                        // DirectAdmin, PHP's own default
     ]
 }

@@ -3,7 +3,8 @@ use crate::watcher::testing::stage;
 
 const STAT: &str = "cpu  100 2 30 4000 50 6 7 8 9 1\ncpu0 50 1 15 2000 25 3 3 4 0 0\ncpu1 50 1 15 2000 25 3 4 4 0 0\n\
     intr 5 0 1\nctxt 77\nbtime 1795000000\nprocesses 88\nprocs_running 3\nprocs_blocked 1\nsoftirq 1 2\n";
-const OS_RELEASE: &str = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nID=debian\n";
+const OS_RELEASE: &str =
+    "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nID=debian\n";
 
 #[test]
 fn tells_the_machine_from_what_the_kernel_says() {
