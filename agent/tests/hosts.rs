@@ -10,8 +10,8 @@ fn folder(host: &str) -> PathBuf {
 }
 
 fn look(host: &str, watcher: &str) -> String {
-    let spec = ALL.iter().find(|spec| spec.name == watcher).expect("a watcher of that name");
-    stage_at(spec, &folder(host)).look()
+    let spec = ALL.iter().find(|spec| spec.name == watcher);
+    spec.map_or_else(|| format!("no watcher {watcher}"), |spec| stage_at(spec, &folder(host)).look())
 }
 
 /// Lines that are no samples.
