@@ -12,10 +12,10 @@ use std::path::PathBuf;
 
 use plumb_proto::untrusted::Untrusted;
 
-use super::{Host, HostError};
 pub use super::sys::Space;
-pub use probe::{SpaceError, Statvfs};
+use super::{Host, HostError};
 pub(super) use probe::Probes;
+pub use probe::{SpaceError, Statvfs};
 
 /// Bytes of a table of mounts; a busy container host has some thousand of 200 bytes.
 const MOUNTINFO: usize = 2 << 20;
@@ -23,8 +23,24 @@ const MOUNTINFO: usize = 2 << 20;
 const TABLES: [&str; 2] = ["/proc/1/mountinfo", "/proc/self/mountinfo"];
 /// Types whose server may be gone; so may that of each `fuse*`.
 const MAY_HANG: [&str; 18] = [
-    "9p", "afs", "autofs", "beegfs", "ceph", "cifs", "coda", "davfs", "gfs2", "glusterfs", "gpfs", "lustre", "nfs",
-    "nfs4", "ocfs2", "orangefs", "smb3", "smbfs",
+    "9p",
+    "afs",
+    "autofs",
+    "beegfs",
+    "ceph",
+    "cifs",
+    "coda",
+    "davfs",
+    "gfs2",
+    "glusterfs",
+    "gpfs",
+    "lustre",
+    "nfs",
+    "nfs4",
+    "ocfs2",
+    "orangefs",
+    "smb3",
+    "smbfs",
 ];
 
 /// One mount.
@@ -59,6 +75,13 @@ impl Mount {
         let fstype = self.fstype.as_bytes();
         let fuse = fstype.starts_with(b"fuse") && fstype != b"fusectl";
         fuse || MAY_HANG.iter().any(|each| each.as_bytes() == fstype)
+    }
+}
+
+impl Mount {
+    /// True when files say to be on the device that the table names; btrfs, overlayfs and others have more of them.
+    fn tells_its_device(&self) -> bool {
+        matches!(self.fstype.as_bytes(), b"ext2" | b"ext3" | b"ext4" | b"f2fs" | b"tmpfs" | b"vfat" | b"xfs")
     }
 }
 
@@ -111,7 +134,24 @@ impl Host {
     /// How full each of these mounts is, in their order. Those that may hang are asked all at once on threads of
     /// their own, for two seconds in all; one that is stuck is not asked again until it has answered.
     pub fn space(&self, mounts: &[&Mount]) -> Vec<Result<Space, SpaceError>> {
-        self.probes.ask(mounts, self.clock())
+        let mut answers = self.probes.ask(mounts, self.clock());
+        if self.is_live() {
+            for (mount, answer) in mounts.iter().zip(&mut answers) {
+                if answer.is_ok() && mount.tells_its_device() && self.is_hidden(mount) {
+                    *answer = Err(SpaceError::Hidden);
+                }
+            }
+        }
+        answers
+    }
+
+    /// True when another file system lies there in our own view, as with ProtectHome= of a service manager.
+    fn is_hidden(&self, mount: &Mount) -> bool {
+        self.stat(&mount.path).is_ok_and(|meta| {
+            let (device, _) = meta.identity.inode();
+            let id = format!("{}:{}", nix::sys::stat::major(device), nix::sys::stat::minor(device));
+            id.as_bytes() != mount.device_id.as_bytes()
+        })
     }
 }
 

@@ -27,7 +27,9 @@ pub fn stage(spec: &Spec) -> Stage {
     let name = format!("plumb-stage-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let root = std::env::temp_dir().join(name);
     fs::create_dir_all(&root).expect("a folder for the stage");
-    Stage { remove: true, ..stage_at(spec, &root) }
+    let mut stage = stage_at(spec, &root);
+    stage.remove = true;
+    stage
 }
 
 /// A host that lies in a folder already; it is left as it is.
@@ -127,6 +129,17 @@ impl Stage {
         *self.watcher.borrow_mut() = None;
     }
 
+    /// The cursors as they were committed.
+    #[must_use]
+    pub fn cursors(&self) -> BTreeMap<String, Vec<u8>> {
+        self.cursors.borrow().clone()
+    }
+
+    /// Goes back to such cursors, as if what came after had never been committed.
+    pub fn set_cursors(&self, cursors: BTreeMap<String, Vec<u8>>) {
+        *self.cursors.borrow_mut() = cursors;
+    }
+
     /// The host itself.
     #[must_use]
     pub fn host(&self) -> &Host {
@@ -142,18 +155,26 @@ impl Stage {
 
     /// Looks until it is done, and says what was seen: `absent`, `failed: ...`, or a line each (see [`print`]).
     pub fn look(&self) -> String {
+        self.slices().1
+    }
+
+    /// As [`Stage::look`]; also says in how many slices of time.
+    pub fn slices(&self) -> (usize, String) {
         let mut text = String::new();
         let mut slot = self.watcher.borrow_mut();
         let watcher = slot.get_or_insert_with(|| self.make());
-        for _ in 0..1_000 {
+        for slice in 1..1_000 {
             let (progress, told) = self.poll(watcher.as_mut());
             text.push_str(&print(&told));
             match progress {
-                Ok(Progress::More) => {}
-                Ok(Progress::Done) => return text,
-                Ok(Progress::Absent) => return format!("{text}absent"),
-                Err(error) => return format!("{text}failed: {error:#}"),
+                Ok(Progress::More) => continue,
+                Ok(Progress::Done) => {}
+                Ok(Progress::Absent) => text.push_str("absent"),
+                Err(error) => {
+                    let _ = write!(text, "failed: {error:#}");
+                }
             }
+            return (slice, text);
         }
         panic!("the look of {} does not end", self.spec.name)
     }

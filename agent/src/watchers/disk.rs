@@ -38,8 +38,22 @@ ignore_under = [
 const MAX_MOUNTS: usize = 64;
 /// Options whose values differ from one mounting to the next, or that are told in a column of their own.
 const VOLATILE: [&str; 16] = [
-    "ro", "rw", "addr", "clientaddr", "fd", "lowerdir", "mountaddr", "mountport", "pgrp", "pipe_ino", "port", "timeout",
-    "upperdir", "uuid", "workdir", "maxproto",
+    "ro",
+    "rw",
+    "addr",
+    "clientaddr",
+    "fd",
+    "lowerdir",
+    "mountaddr",
+    "mountport",
+    "pgrp",
+    "pipe_ino",
+    "port",
+    "timeout",
+    "upperdir",
+    "uuid",
+    "workdir",
+    "maxproto",
 ];
 /// Files that a container engine mounts into each container, from whatever disk they lie on.
 const CONTAINER_FILES: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];

@@ -42,7 +42,7 @@ folders = [
     "/RunCloud/Packages/*/bin", "/RunCloud/Packages/*/sbin",
     "/opt/sp/*/bin", "/opt/sp/*/sbin",                                          # ServerPilot
     "/usr/local/*/bin", "/usr/local/*/sbin",                                    # DirectAdmin
-    "/opt/*/bin", "/opt/*/sbin", "/opt/rh/*/root/usr/bin", "/opt/rh/*/root/usr/sbin",
+    "/opt/*/bin", "/opt/*/sbin", "/opt/bitnami/php/bin", "/opt/bitnami/php/sbin", "/opt/rh/*/root/usr/bin", "/opt/rh/*/root/usr/sbin",
 ]
 "#,
 );
@@ -63,16 +63,28 @@ const PHP: Table = Table {
     columns: &[
         Column::state("version", ColumnType::Version, "Its version, as it says itself."),
         Column::state("binary", ColumnType::Text, "Where the binary or module lies."),
-        Column::state("package", ColumnType::Text, "The package it belongs to; none when nobody updates it with packages."),
+        Column::state(
+            "package",
+            ColumnType::Text,
+            "The package it belongs to; none when nobody updates it with packages.",
+        ),
         Column::state("package_version", ColumnType::Version, "Version of that package, with epoch and release."),
-        Column::state("module", ColumnType::Text, "Module and stream that the package comes from (Red Hat), such as php:8.2."),
+        Column::state(
+            "module",
+            ColumnType::Text,
+            "Module and stream that the package comes from (Red Hat), such as php:8.2.",
+        ),
         Column::state(
             "provenance",
             ColumnType::Text,
             "Who patches it: debian, ubuntu, redhat, distribution (another one), sury, remi, cpanel, cloudlinux, plesk, \
              litespeed, runcloud, serverpilot, or self-built.",
         ),
-        Column::state("ini", ColumnType::Text, "The php.ini that it reads; none when there is none in the place for it."),
+        Column::state(
+            "ini",
+            ColumnType::Text,
+            "The php.ini that it reads; none when there is none in the place for it.",
+        ),
         Column::moving("running", ColumnType::Bool, "Whether a process runs it, or Apache has loaded it."),
     ],
 };

@@ -57,11 +57,12 @@ mod tests {
     fn lines(text: &[u8]) -> Vec<Vec<u8>> {
         let mut found = Vec::new();
         let mut from = text;
-        Lines::new().each(&mut from, &mut |line| {
-            found.push(line.to_vec());
-            true
-        })
-        .unwrap();
+        Lines::new()
+            .each(&mut from, &mut |line| {
+                found.push(line.to_vec());
+                true
+            })
+            .unwrap();
         found
     }
 

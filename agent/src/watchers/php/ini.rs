@@ -29,7 +29,7 @@ fn places(binary: &Path, sapi: Sapi, branch: &str) -> Vec<String> {
     };
     let name = prefix.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let prefix = prefix.to_string_lossy();
-    if prefix.starts_with("/opt/remi/") {
+    if prefix.starts_with("/opt/remi/") || prefix.starts_with("/opt/rh/") {
         return vec![format!("/etc{prefix}/php.ini")];
     }
     if prefix.starts_with("/RunCloud/") {
@@ -39,10 +39,10 @@ fn places(binary: &Path, sapi: Sapi, branch: &str) -> Vec<String> {
         return vec![format!("/etc/{name}-sp/php.ini")];
     }
     vec![
-        format!("{prefix}/root/etc/php.ini"),                      // cPanel
-        format!("{prefix}/etc/php.ini"),                           // Plesk, CloudLinux
-        format!("{prefix}/etc/php/{branch}/litespeed/php.ini"),    // LiteSpeed
-        format!("{prefix}/etc/php/php.ini"),                       // container images
-        format!("{prefix}/lib/php.ini"),                           // DirectAdmin, PHP's own default
+        format!("{prefix}/root/etc/php.ini"),                   // cPanel
+        format!("{prefix}/etc/php.ini"),                        // Plesk, CloudLinux
+        format!("{prefix}/etc/php/{branch}/litespeed/php.ini"), // LiteSpeed
+        format!("{prefix}/etc/php/php.ini"),                    // container images
+        format!("{prefix}/lib/php.ini"),                        // DirectAdmin, PHP's own default
     ]
 }

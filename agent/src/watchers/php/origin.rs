@@ -15,7 +15,8 @@ const NAMES: [(&str, &str); 6] = [
     ("sp-php", "serverpilot"),
 ];
 /// Systems whose packages are those of Red Hat, built once more.
-const REDHAT: [&str; 9] = ["rhel", "centos", "almalinux", "rocky", "ol", "cloudlinux", "eurolinux", "virtuozzo", "miraclelinux"];
+const REDHAT: [&str; 9] =
+    ["rhel", "centos", "almalinux", "rocky", "ol", "cloudlinux", "eurolinux", "virtuozzo", "miraclelinux"];
 
 /// What the system's own packages are called after.
 #[derive(Default)]
@@ -25,7 +26,8 @@ pub(super) struct System {
 
 impl System {
     pub(super) fn read(host: &Host) -> Self {
-        let release = ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|path| host.read_text(path, OS_RELEASE).ok());
+        let release =
+            ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|path| host.read_text(path, OS_RELEASE).ok());
         let release = release.unwrap_or_default();
         let id = release.lines().find_map(|line| line.strip_prefix("ID=")).unwrap_or_default().trim();
         let distribution = match id.trim_matches(['"', '\'']) {
@@ -44,11 +46,15 @@ impl System {
         if let Some((_, maker)) = NAMES.iter().find(|(start, _)| name.starts_with(start)) {
             return maker;
         }
-        let runcloud = name.strip_prefix("php").is_some_and(|rest| rest.split('-').next().is_some_and(|branch| branch.ends_with("rc")));
+        let runcloud = name
+            .strip_prefix("php")
+            .is_some_and(|rest| rest.split('-').next().is_some_and(|branch| branch.ends_with("rc")));
         match package.manager {
             _ if runcloud => "runcloud",
             // Builds from Git for Debian and Ubuntu; `~deb12u1` alone is Debian's own security update.
-            Manager::Dpkg if version.contains("deb.sury.org") || version.contains("+0~") && version.contains("gbp") => "sury",
+            Manager::Dpkg if version.contains("deb.sury.org") || version.contains("+0~") && version.contains("gbp") => {
+                "sury"
+            }
             Manager::Rpm if version.contains(".remi") || text(package.vendor.as_bytes()).starts_with("Remi") => "remi",
             _ => self.distribution,
         }

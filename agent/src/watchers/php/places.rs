@@ -164,7 +164,8 @@ mod tests {
     #[test]
     fn names_tell_sapi_and_branch() {
         let told = |name: &str| {
-            parse_name(OsStr::new(name)).map(|(sapi, branch)| format!("{}/{}", sapi.as_str(), branch.unwrap_or_default()))
+            parse_name(OsStr::new(name))
+                .map(|(sapi, branch)| format!("{}/{}", sapi.as_str(), branch.unwrap_or_default()))
         };
         for (name, expected) in [
             ("php", "cli/"),
@@ -181,7 +182,17 @@ mod tests {
         ] {
             assert_eq!(told(name).as_deref(), Some(expected), "{name}");
         }
-        for name in ["phpize", "php-config", "php-config8.2", "phpenmod", "phar", "php8.2.bak", "libphp.so.1", "php8.2.", "php8.3-sp"] {
+        for name in [
+            "phpize",
+            "php-config",
+            "php-config8.2",
+            "phpenmod",
+            "phar",
+            "php8.2.bak",
+            "libphp.so.1",
+            "php8.2.",
+            "php8.3-sp",
+        ] {
             assert_eq!(told(name), None, "{name}");
         }
     }

@@ -9,7 +9,8 @@ use crate::host::{Host, HostError, Identity, Kind};
 
 const FLAG: &str = "/run/reboot-required";
 /// Those that set the flag (unattended-upgrades, update-notifier-common).
-const SETTERS: [&str; 2] = ["/etc/kernel/postinst.d/unattended-upgrades", "/usr/share/update-notifier/notify-reboot-required"];
+const SETTERS: [&str; 2] =
+    ["/etc/kernel/postinst.d/unattended-upgrades", "/usr/share/update-notifier/notify-reboot-required"];
 const BOOT: &str = "/boot";
 const MODULES: &str = "/lib/modules";
 const IMAGE: &str = "vmlinuz-";

@@ -24,7 +24,11 @@ pub const OS: Table = Table {
         Column::state("kernel", ColumnType::Version, "Release of the running kernel."),
         Column::state("arch", ColumnType::Text, "Hardware, as the kernel calls it."),
         Column::state("cpus", ColumnType::Int, "Processors that are online."),
-        Column::state("virtualization", ColumnType::Text, "What it runs in: kvm, vmware, lxc, ...; none on bare metal."),
+        Column::state(
+            "virtualization",
+            ColumnType::Text,
+            "What it runs in: kvm, vmware, lxc, ...; none on bare metal.",
+        ),
         Column::moving("boot_time", ColumnType::Time, "When it was started."),
         Column::moving("reboot_required", ColumnType::Bool, "Whether an update waits for a restart to take effect."),
     ],
