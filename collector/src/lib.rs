@@ -1,6 +1,9 @@
 //! The half of plumb that judges: it keeps the history of many hosts, says what has drifted, and tells whom it concerns.
 
 pub mod alert;
+pub mod audit;
 pub mod drift;
+pub mod ledger;
 pub mod store;
+pub mod stores;
 pub mod view;

@@ -204,9 +204,10 @@ CREATE TABLE chunks (
     span     INTEGER NOT NULL CHECK (span IN (0, 1, 2)), -- one record, an hour, a day
     start_ms INTEGER NOT NULL,
     receipt  INTEGER NOT NULL, -- of the record; 0 once merged
+    position INTEGER NOT NULL, -- in the record
     end_ms   INTEGER NOT NULL,
     block    BLOB    NOT NULL,
-    PRIMARY KEY (host, watcher, span, start_ms, receipt)
+    PRIMARY KEY (host, watcher, span, start_ms, receipt, position)
 ) STRICT, WITHOUT ROWID;
 
 -- `no` is the order of receipt. Epoch 0: the collector itself.
