@@ -2,5 +2,6 @@
 
 pub mod alert;
 pub mod drift;
+pub mod pipeline;
 pub mod store;
 pub mod view;
