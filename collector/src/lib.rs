@@ -4,6 +4,7 @@ pub mod alert;
 pub mod audit;
 pub mod drift;
 pub mod ledger;
+pub mod pipeline;
 pub mod store;
 pub mod stores;
 pub mod view;

@@ -111,6 +111,12 @@ pub fn save(conn: &Connection, known: &KnownDrift) -> Result<()> {
     Ok(())
 }
 
+/// Deletes a drift that came to nothing before anybody was told.
+pub fn forget(conn: &Connection, id: u64) -> Result<()> {
+    conn.prepare_cached("DELETE FROM drifts WHERE id = ?1 AND transition = 0")?.execute([int(id)?])?;
+    Ok(())
+}
+
 fn duration(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

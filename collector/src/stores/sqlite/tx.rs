@@ -131,6 +131,7 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn record(&mut self, decided: &Transitions) -> Result<()> {
+        decided.forgotten.iter().try_for_each(|id| drifts::forget(self.conn, *id))?;
         decided.drifts.iter().try_for_each(|drift| drifts::save(self.conn, drift))?;
         decided.alerts.iter().try_for_each(|alert| outbox::put(self.conn, alert))
     }
