@@ -111,7 +111,8 @@ impl Walk {
 
     fn must_be_next(&mut self, seq: u64) {
         if seq > self.next {
-            let missing = if seq - 1 == self.next { self.next.to_string() } else { format!("{} to {}", self.next, seq - 1) };
+            let missing =
+                if seq - 1 == self.next { self.next.to_string() } else { format!("{} to {}", self.next, seq - 1) };
             self.fault(format!("record {missing} is missing"));
         } else if seq < self.next {
             self.fault(format!("record {seq} lies in what came before"));
@@ -187,10 +188,7 @@ mod tests {
             tampered(|kept| kept[2].payload = Some(b"say 9".to_vec())),
             (4, "record 3: its payload was changed".to_owned())
         );
-        assert_eq!(
-            tampered(|kept| drop(kept.remove(2))),
-            (3, format!("record 3 is missing\nrecord 4: {changed}"))
-        );
+        assert_eq!(tampered(|kept| drop(kept.remove(2))), (3, format!("record 3 is missing\nrecord 4: {changed}")));
         assert_eq!(tampered(|kept| kept.truncate(3)), (3, "it ends at 3, its head says 5".to_owned()));
     }
 

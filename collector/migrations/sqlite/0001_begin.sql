@@ -245,12 +245,13 @@ CREATE TABLE drifts (
     hint       TEXT,
     hold_ms    INTEGER NOT NULL,
     calm_ms    INTEGER NOT NULL,
+    began_ms   INTEGER,          -- as its detector knows it
     state      TEXT    NOT NULL,
     live       INTEGER NOT NULL CHECK (live IN (0, 1)), -- may still open, change or close
     since_ms   INTEGER NOT NULL,
     opened_ms  INTEGER,
     closed_ms  INTEGER,
-    calm_ms_at INTEGER,
+    calmed_ms  INTEGER,          -- since when it has held again
     unknown    TEXT,
     transition INTEGER NOT NULL,
     alerted_ms INTEGER,

@@ -1,1 +1,7 @@
-//! Placeholder
+//! The suite that every engine passes: what may be relied on, verb by verb. Each test runs once per engine.
+
+mod bench;
+mod hosts;
+mod judged;
+mod questions;
+mod records;

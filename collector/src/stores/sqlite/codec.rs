@@ -136,10 +136,7 @@ fn value_from(value: Option<pb::Value>) -> Result<Value> {
 }
 
 fn named_to(fields: &BTreeMap<String, Value>) -> Vec<pb::NamedValue> {
-    fields
-        .iter()
-        .map(|(name, value)| pb::NamedValue { name: name.clone(), value: Some(value_to(value)) })
-        .collect()
+    fields.iter().map(|(name, value)| pb::NamedValue { name: name.clone(), value: Some(value_to(value)) }).collect()
 }
 
 fn named_from(fields: Vec<pb::NamedValue>) -> Result<BTreeMap<String, Value>> {

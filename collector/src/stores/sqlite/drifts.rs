@@ -17,8 +17,8 @@ macro_rules! select_drifts {
     ($rest:literal) => {
         concat!(
             "SELECT d.id, h.id, d.identity, d.kind, d.severity, d.subject, d.rule, d.title, d.expected, d.actual, d.cause, ",
-            "d.hint, d.hold_ms, d.calm_ms, d.state, d.since_ms, d.opened_ms, d.closed_ms, d.calm_ms_at, d.unknown, ",
-            "d.transition, d.alerted_ms, d.silenced, d.note FROM drifts d JOIN hosts h ON h.no = d.host ",
+            "d.hint, d.hold_ms, d.calm_ms, d.state, d.since_ms, d.opened_ms, d.closed_ms, d.calmed_ms, d.unknown, ",
+            "d.transition, d.alerted_ms, d.silenced, d.note, d.began_ms FROM drifts d JOIN hosts h ON h.no = d.host ",
             $rest
         )
     };
@@ -39,6 +39,7 @@ fn known_drift(row: &Row<'_>) -> Result<KnownDrift> {
         hint: row.get(11)?,
         hold: Duration::from_millis(uint(row.get(12)?)?),
         calm: Duration::from_millis(uint(row.get(13)?)?),
+        since: time(row.get(24)?),
     };
     Ok(KnownDrift {
         id: uint(row.get(0)?)?,
@@ -73,13 +74,13 @@ pub fn save(conn: &Connection, known: &KnownDrift) -> Result<()> {
     let drift = &known.drift;
     let mut statement = conn.prepare_cached(
         "INSERT INTO drifts (id, host, identity, kind, severity, subject, rule, title, expected, actual, cause, hint,
-         hold_ms, calm_ms, state, live, since_ms, opened_ms, closed_ms, calm_ms_at, unknown, transition, alerted_ms,
-         silenced, note)
+         hold_ms, calm_ms, state, live, since_ms, opened_ms, closed_ms, calmed_ms, unknown, transition, alerted_ms,
+         silenced, note, began_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,
-         ?24, ?25)
+         ?24, ?25, ?26)
          ON CONFLICT (id) DO UPDATE SET severity = ?5, title = ?8, expected = ?9, actual = ?10, cause = ?11, hint = ?12,
          hold_ms = ?13, calm_ms = ?14, state = ?15, live = ?16, since_ms = ?17, opened_ms = ?18, closed_ms = ?19,
-         calm_ms_at = ?20, unknown = ?21, transition = ?22, alerted_ms = ?23, silenced = ?24, note = ?25",
+         calmed_ms = ?20, unknown = ?21, transition = ?22, alerted_ms = ?23, silenced = ?24, note = ?25, began_ms = ?26",
     )?;
     statement.execute(params![
         int(known.id)?,
@@ -106,7 +107,8 @@ pub fn save(conn: &Connection, known: &KnownDrift) -> Result<()> {
         known.transition,
         millis(known.alerted),
         known.silenced,
-        known.note
+        known.note,
+        millis(drift.since)
     ])?;
     Ok(())
 }

@@ -76,9 +76,8 @@ pub fn read(conn: &Connection, host: &HostId, filter: &EventFilter) -> Result<Ve
     let sql = if filter.after.is_some() { select_events!("ASC") } else { select_events!("DESC") };
     let mut statement = conn.prepare_cached(sql)?;
     let after = int(filter.after.unwrap_or(0))?;
-    let rows = statement.query_and_then(params![no, filter.kind, millis(filter.since), after, limit], |row| {
-        event_row(host, row)
-    })?;
+    let rows = statement
+        .query_and_then(params![no, filter.kind, millis(filter.since), after, limit], |row| event_row(host, row))?;
     let mut events = rows.collect::<Result<Vec<_>>>()?;
     if filter.after.is_none() {
         events.reverse();

@@ -52,8 +52,11 @@ enum After<'a> {
 /// Moves a row that stands to the history. A clock that went back makes no row that ends before it began.
 fn close(conn: &Connection, host: i64, table: &str, key: &Untrusted, at: Timestamp) -> Result<()> {
     end(conn, host, table, key, at)?;
-    conn.prepare_cached("DELETE FROM facts WHERE host = ?1 AND tbl = ?2 AND key = ?3")?
-        .execute(params![host, table, key.as_bytes()])?;
+    conn.prepare_cached("DELETE FROM facts WHERE host = ?1 AND tbl = ?2 AND key = ?3")?.execute(params![
+        host,
+        table,
+        key.as_bytes()
+    ])?;
     Ok(())
 }
 

@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::codec::{self, Packer};
 use super::hosts;
 use super::sql::{int, uint};
-use crate::store::rows::{Head, Quarantined};
 use crate::store::Incoming;
+use crate::store::rows::{Head, Quarantined};
 
 /// What is kept of a payload that cannot be opened.
 pub const UNREADABLE: usize = 4 << 10;
@@ -24,9 +24,8 @@ pub const QUARANTINE: i64 = 256;
 pub fn epoch(conn: &Connection, host: i64, epoch: &Epoch) -> Result<Option<(i64, Head)>> {
     let mut statement =
         conn.prepare_cached("SELECT no, next_seq, hash, superseded FROM epochs WHERE host = ?1 AND epoch = ?2")?;
-    let found = statement.query_row(params![host, epoch.0], |row| {
-        Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?, row.get(3)?))
-    });
+    let found = statement
+        .query_row(params![host, epoch.0], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?, row.get(3)?)));
     let Some((no, next, hash, superseded)) = found.optional()? else { return Ok(None) };
     Ok(Some((no, Head { epoch: *epoch, next_seq: uint(next)?, hash: Hash(hash), superseded })))
 }

@@ -69,9 +69,10 @@ pub fn waiting_alerts(conn: &Connection, receiver: &str, limit: usize) -> Result
         "FROM alerts a WHERE a.no > ?2 AND NOT EXISTS (SELECT 1 FROM message_alerts m
          WHERE m.receiver = ?1 AND m.drift = a.drift AND m.transition = a.transition) ORDER BY a.no LIMIT ?3"
     ))?;
-    let rows = statement.query_and_then(params![receiver, through.unwrap_or(0), i64::try_from(limit.max(1))?], |row| {
-        Ok::<_, anyhow::Error>((row.get::<_, i64>(8)?, alert(row)?))
-    })?;
+    let rows = statement
+        .query_and_then(params![receiver, through.unwrap_or(0), i64::try_from(limit.max(1))?], |row| {
+            Ok::<_, anyhow::Error>((row.get::<_, i64>(8)?, alert(row)?))
+        })?;
     let mut found = rows.collect::<Result<Vec<_>>>()?;
     let settled: i64 = match found.first() {
         Some((first, _)) => first - 1,

@@ -61,8 +61,11 @@ pub fn write(
         columns.push((numbered.id, values.as_slice()));
         let risen = view.series.get(&series.name).and_then(|of_name| of_name.get(series)).and_then(|each| each.risen);
         if let Some(risen) = risen.filter(|risen| has_moved(numbered.risen, *risen)) {
-            conn.prepare_cached("UPDATE series SET risen_ms = ?3 WHERE host = ?1 AND id = ?2")?
-                .execute(params![host, numbered.id, risen.millis()])?;
+            conn.prepare_cached("UPDATE series SET risen_ms = ?3 WHERE host = ?1 AND id = ?2")?.execute(params![
+                host,
+                numbered.id,
+                risen.millis()
+            ])?;
             ids.insert(series.clone(), Numbered { risen: Some(risen), ..numbered });
         }
     }
@@ -129,5 +132,9 @@ pub fn load(conn: &Connection, host: i64, view: &mut HostView) -> Result<SeriesI
 /// Where a counter last grew within a chunk; what was before it is not known.
 fn last_growth(values: &[Option<f64>]) -> Option<usize> {
     let known: Vec<(usize, f64)> = values.iter().enumerate().filter_map(|(i, value)| value.map(|v| (i, v))).collect();
-    known.windows(2).rev().find(|pair| pair[1].1 > pair[0].1 || (pair[1].1 < pair[0].1 && pair[1].1 > 0.0)).map(|pair| pair[1].0)
+    known
+        .windows(2)
+        .rev()
+        .find(|pair| pair[1].1 > pair[0].1 || (pair[1].1 < pair[0].1 && pair[1].1 > 0.0))
+        .map(|pair| pair[1].0)
 }

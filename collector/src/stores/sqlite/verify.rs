@@ -23,11 +23,8 @@ pub fn ledger(conn: &Connection) -> Result<(u64, Vec<String>)> {
         links += held;
         faults.extend(failed);
     }
-    let strays: i64 = conn.query_row(
-        "SELECT count(*) FROM ledger WHERE epoch NOT IN (SELECT no FROM epochs)",
-        [],
-        |row| row.get(0),
-    )?;
+    let strays: i64 =
+        conn.query_row("SELECT count(*) FROM ledger WHERE epoch NOT IN (SELECT no FROM epochs)", [], |row| row.get(0))?;
     if strays > 0 {
         faults.push(format!("{strays} records belong to no epoch"));
     }
