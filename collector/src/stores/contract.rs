@@ -1,6 +1,6 @@
 //! The suite that every engine passes: what may be relied on, verb by verb. Each test runs once per engine.
 
-mod bench;
+pub mod bench;
 mod hosts;
 mod judged;
 mod questions;

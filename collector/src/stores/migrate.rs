@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn steps_run_in_order_and_once() {
-        let folder = Folder::new();
+        let folder = Folder::empty();
         let path = folder.file("db");
         let mut conn = Connection::open(&path).unwrap();
         migrate(&mut conn, &path, &TWO[..1]).unwrap();
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_database_is_copied_as_it_was_ahead_of_a_step() {
-        let folder = Folder::new();
+        let folder = Folder::empty();
         let path = folder.file("db");
         let mut conn = Connection::open(&path).unwrap();
         migrate(&mut conn, &path, &TWO[..1]).unwrap();
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_step_that_fails_leaves_the_steps_before_it_and_nothing_of_itself() {
-        let folder = Folder::new();
+        let folder = Folder::empty();
         let path = folder.file("db");
         let mut conn = Connection::open(&path).unwrap();
         let steps = [TWO[0], "CREATE TABLE half (n); CREATE TABLE one (n);"];
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_newer_database_is_refused_with_words() {
-        let folder = Folder::new();
+        let folder = Folder::empty();
         let path = folder.file("db");
         let mut conn = Connection::open(&path).unwrap();
         migrate(&mut conn, &path, TWO).unwrap();
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_database_of_another_program_is_not_touched() {
-        let folder = Folder::new();
+        let folder = Folder::empty();
         let path = folder.file("db");
         let mut conn = Connection::open(&path).unwrap();
         conn.execute_batch("CREATE TABLE theirs (n)").unwrap();

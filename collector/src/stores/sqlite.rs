@@ -15,6 +15,7 @@ mod hosts;
 mod ledger;
 mod load;
 mod outbox;
+mod packer;
 mod questions;
 mod samples;
 mod sql;
@@ -39,7 +40,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::migrate;
 use crate::store::{Questions, Store, Tx};
 use cache::Cache;
-use codec::Packer;
+use packer::Packer;
 use tx::SqliteTx;
 
 /// How many hosts are kept in memory between transactions, unless told otherwise.

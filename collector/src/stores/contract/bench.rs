@@ -1,7 +1,5 @@
 //! An engine under test, and a host that reports to it through the real encoding.
 
-use std::path::PathBuf;
-
 use anyhow::{Result, bail};
 use plumb_proto::dictionary::Dictionary;
 use plumb_proto::frame::{DropReason, Tombstone};
@@ -27,8 +25,8 @@ pub struct Bench {
 
 /// Runs a test once per engine.
 pub fn each_engine(test: impl Fn(&mut Bench)) {
-    let folder = Folder::new();
-    let address = format!("sqlite:{}", PathBuf::from(folder.file("plumb.db")).display());
+    let folder = Folder::empty();
+    let address = format!("sqlite:{}", folder.file("plumb.db").display());
     test(&mut Bench { store: Some(crate::stores::open(&address).unwrap()), address, _folder: folder });
 }
 
@@ -40,13 +38,8 @@ impl Bench {
     }
 
     /// One transaction.
-    pub fn commit<T>(&mut self, mut work: impl FnMut(&mut dyn Tx) -> Result<T>) -> Result<T> {
-        let mut answer = None;
-        self.store.as_mut().unwrap().commit(&mut |tx| {
-            answer = Some(work(tx)?);
-            Ok(())
-        })?;
-        Ok(answer.unwrap())
+    pub fn commit<T>(&mut self, work: impl FnMut(&mut dyn Tx) -> Result<T>) -> Result<T> {
+        commit(self.store.as_mut().unwrap().as_mut(), work)
     }
 
     /// One that must go well.
@@ -75,6 +68,16 @@ impl Bench {
         self.tx(|tx| tx.save_host(&host));
         Sender::new(host.id, Epoch([digit; 16]))
     }
+}
+
+/// One transaction, with an answer.
+pub fn commit<T>(store: &mut dyn Store, mut work: impl FnMut(&mut dyn Tx) -> Result<T>) -> Result<T> {
+    let mut answer = None;
+    store.commit(&mut |tx| {
+        answer = Some(work(tx)?);
+        Ok(())
+    })?;
+    Ok(answer.unwrap())
 }
 
 /// When everything here happens.

@@ -30,7 +30,7 @@ fn drift(id: u64, host: u8, severity: Severity, since: i64, subject: Subject) ->
             hint: Some("delete something".to_owned()),
             hold: Duration::from_secs(60),
             calm: Duration::from_millis(1),
-            since: (id % 2 == 0).then(|| at(since)),
+            since: id.is_multiple_of(2).then(|| at(since)),
         },
         state: DriftState::Open,
         since: at(since),

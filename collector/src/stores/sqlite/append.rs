@@ -7,7 +7,7 @@ use plumb_proto::time::Timestamp;
 use rusqlite::Connection;
 
 use super::cache::Cached;
-use super::codec::Packer;
+use super::packer::Packer;
 use super::{events, facts, ledger, samples, sql};
 use crate::store::Incoming;
 use crate::view::Touched;

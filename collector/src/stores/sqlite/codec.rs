@@ -2,9 +2,11 @@
 //! an epoch's numbers, so a row can be read without the record that brought it. No limit of the wire is checked here:
 //! what was accepted once stays readable when a limit is lowered.
 
+mod messages;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use plumb_proto::columns::{self, Packed};
 use plumb_proto::dictionary::Dictionary;
 use plumb_proto::generated::model as pb;
@@ -16,98 +18,7 @@ use prost::Message;
 
 use crate::drift::Subject;
 use crate::view::{BaselineRow, WatcherView};
-
-#[derive(Clone, PartialEq, Message)]
-struct Fields {
-    #[prost(message, repeated, tag = "1")]
-    fields: Vec<pb::NamedValue>,
-    #[prost(bytes = "vec", tag = "2")]
-    source: Vec<u8>,
-    #[prost(message, repeated, tag = "3")]
-    unknown: Vec<Reason>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Reason {
-    #[prost(string, tag = "1")]
-    column: String,
-    #[prost(string, tag = "2")]
-    reason: String,
-}
-
-/// The baseline of a row. A column that was null is there, without a value.
-#[derive(Clone, PartialEq, Message)]
-struct Approved {
-    #[prost(message, repeated, tag = "1")]
-    fields: Vec<pb::NamedValue>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Owners {
-    #[prost(message, repeated, tag = "1")]
-    owners: Vec<Owner>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Owner {
-    #[prost(string, tag = "1")]
-    watcher: String,
-    #[prost(bytes = "vec", repeated, tag = "2")]
-    blind: Vec<Vec<u8>>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Details {
-    #[prost(message, repeated, tag = "1")]
-    problems: Vec<NamedProblem>,
-    #[prost(message, repeated, tag = "2")]
-    told: Vec<Told>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Told {
-    #[prost(string, tag = "1")]
-    table: String,
-    #[prost(bool, tag = "2")]
-    ended: bool,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct NamedProblem {
-    #[prost(string, tag = "1")]
-    table: String,
-    #[prost(bytes = "vec", tag = "2")]
-    key_prefix: Vec<u8>,
-    #[prost(bytes = "vec", tag = "3")]
-    path: Vec<u8>,
-    #[prost(string, tag = "4")]
-    error: String,
-    #[prost(string, tag = "5")]
-    hint: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Labels {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<pb::Label>,
-}
-
-/// One of row (1 to 3), series (4 and 5) and watcher (6); none of them: the host.
-#[derive(Clone, PartialEq, Message)]
-struct Subjects {
-    #[prost(string, optional, tag = "1")]
-    table: Option<String>,
-    #[prost(bytes = "vec", tag = "2")]
-    key: Vec<u8>,
-    #[prost(string, optional, tag = "3")]
-    field: Option<String>,
-    #[prost(string, optional, tag = "4")]
-    series: Option<String>,
-    #[prost(message, repeated, tag = "5")]
-    labels: Vec<pb::Label>,
-    #[prost(string, optional, tag = "6")]
-    watcher: Option<String>,
-}
+use messages::{Approved, Details, Fields, Labels, NamedProblem, Owner, Owners, Reason, Subjects, Told};
 
 fn value_to(value: &Value) -> pb::Value {
     let bytes = |text: &Untrusted| text.as_bytes().to_vec();
@@ -317,28 +228,120 @@ pub fn block_from(bytes: &[u8]) -> Result<Columns> {
     Ok((times.into_iter().map(Timestamp::from_millis).collect(), columns))
 }
 
-/// Opens what [`Packer::pack`] closed.
-pub fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
-    zstd::bulk::decompress(packed, UNPACKED).context("a kept blob does not decompress")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plumb_proto::model::{ColumnDecl, ColumnType, Outcome, Role};
+    use proptest::prelude::*;
 
-/// The largest blob that is compressed: what one record declares or samples is smaller.
-const UNPACKED: usize = 16 << 20;
-
-/// Compresses blobs, and keeps the memory for that.
-pub struct Packer(zstd::bulk::Compressor<'static>);
-
-impl Packer {
-    /// Level 3, as records have it.
-    pub fn new() -> Result<Self> {
-        Ok(Self(zstd::bulk::Compressor::new(3)?))
+    fn untrusted() -> impl Strategy<Value = Untrusted> {
+        prop::collection::vec(any::<u8>(), 0..20).prop_map(Untrusted::from)
     }
 
-    /// One zstd frame.
-    pub fn pack(&mut self, raw: &[u8]) -> Result<Vec<u8>> {
-        if raw.len() > UNPACKED {
-            bail!("{} B are too many for one blob, at most {UNPACKED}", raw.len());
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            untrusted().prop_map(Value::Text),
+            any::<i64>().prop_map(Value::Int),
+            any::<f64>().prop_filter("NaN is not equal to itself", |real| !real.is_nan()).prop_map(Value::Real),
+            any::<bool>().prop_map(Value::Bool),
+            any::<i64>().prop_map(|millis| Value::Time(Timestamp::from_millis(millis))),
+            untrusted().prop_map(Value::Version),
+            prop::collection::vec(untrusted(), 0..4).prop_map(Value::List),
+        ]
+    }
+
+    fn fields() -> impl Strategy<Value = BTreeMap<String, Value>> {
+        prop::collection::btree_map("[a-z_]{0,8}", value(), 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn any_fact_survives(
+            (key, source, fields) in (untrusted(), untrusted(), fields()),
+            unknown in prop::collection::btree_map("[a-z]{0,4}", "\\PC{0,9}", 0..4),
+        ) {
+            let fact = Fact { key, source, fields, unknown };
+            prop_assert_eq!(fact_from(fact.key.as_bytes().to_vec(), &fact_to(&fact)).unwrap(), fact);
         }
-        Ok(self.0.compress(raw)?)
+
+        #[test]
+        fn any_fields_and_any_baseline_survive(fields in fields(), nulls in prop::collection::vec("[A-Z]{1,4}", 0..3)) {
+            prop_assert_eq!(&fields_from(&fields_to(&fields)).unwrap(), &fields);
+            let known = fields.into_iter().map(|(name, value)| (name, Some(value)));
+            let row: BaselineRow = known.chain(nulls.into_iter().map(|name| (name, None))).collect();
+            prop_assert_eq!(approved_from(&approved_to(&row)).unwrap(), row);
+        }
+
+        #[test]
+        fn any_owners_survive(
+            owners in prop::collection::btree_map("[a-z]{1,4}", prop::collection::btree_set(untrusted(), 0..3), 0..3),
+        ) {
+            prop_assert_eq!(owners_from(&owners_to(&owners)).unwrap(), owners);
+        }
+
+        #[test]
+        fn any_subject_survives(
+            (table, key, field) in ("[a-z]{1,9}", untrusted(), prop::option::of("[a-z]{1,9}")),
+            labels in prop::collection::btree_map("[a-z]{1,4}", untrusted(), 0..3),
+        ) {
+            let series = Series { name: table.clone(), labels };
+            prop_assert_eq!(&series_from(series.name.clone(), &labels_to(&series)).unwrap(), &series);
+            let subjects =
+                [Subject::Watcher(table.clone()), Subject::Row { table, key, field }, Subject::Series(series), Subject::Host];
+            for subject in subjects {
+                prop_assert_eq!(subject_from(&subject_to(&subject)).unwrap(), subject);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_an_error_or_a_value(bytes in prop::collection::vec(any::<u8>(), 0..99)) {
+            let _ = fact_from(Vec::new(), &bytes);
+            let _ = approved_from(&bytes);
+            let _ = owners_from(&bytes);
+            let _ = details_from(&bytes);
+            let _ = subject_from(&bytes);
+            let _ = decl_from(&bytes);
+            let _ = block_from(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_look_survives_with_its_problems_and_how_far_it_has_come() {
+        let problem = |key: &[u8]| Problem {
+            table: "php".to_owned(),
+            key_prefix: key.into(),
+            path: b"/\xff".as_slice().into(),
+            error: "permission denied".to_owned(),
+            hint: "grant it".to_owned(),
+        };
+        let look = WatcherView {
+            look: 7,
+            at: Timestamp::from_secs(1),
+            outcome: Outcome::More,
+            problems: vec![problem(b"fpm/"), problem(b"")],
+            complete: None,
+            told: [("php".to_owned(), false), ("php_pool".to_owned(), true)].into(),
+        };
+        assert_eq!(details_from(&details_to(&look)).unwrap(), (look.problems, look.told));
+    }
+
+    #[test]
+    fn a_declaration_survives() {
+        let column = ColumnDecl {
+            name: "version".to_owned(),
+            kind: ColumnType::Version,
+            role: Role::State,
+            doc: "x".to_owned(),
+        };
+        let table = TableDecl { name: "php".to_owned(), doc: "PHPs.".to_owned(), columns: vec![column] };
+        assert_eq!(decl_from(&decl_to(&table).unwrap()).unwrap(), table);
+    }
+
+    #[test]
+    fn samples_survive_and_those_that_were_missing_stay_so() {
+        let times = [1000, 2000, 3000].map(Timestamp::from_millis);
+        let (first, second) = ([Some(1.0), None, Some(-0.1)], [None, None, None]);
+        let bytes = block_to(&times, &[(4, &first), (7, &second)]);
+        assert_eq!(block_from(&bytes).unwrap(), (times.to_vec(), vec![(4, first.to_vec()), (7, second.to_vec())]));
     }
 }

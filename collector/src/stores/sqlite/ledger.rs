@@ -7,8 +7,8 @@ use plumb_proto::record::{Epoch, Hash, HostId, Record, genesis, sha256};
 use plumb_proto::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::codec::{self, Packer};
 use super::hosts;
+use super::packer::{self, Packer};
 use super::sql::{int, uint};
 use crate::store::Incoming;
 use crate::store::rows::{Head, Quarantined};
@@ -117,7 +117,7 @@ pub fn dictionary(conn: &Connection, epoch: i64) -> Result<Dictionary> {
     let mut statement = conn.prepare_cached("SELECT declared FROM dictionaries WHERE epoch = ?1 ORDER BY seq")?;
     let mut rows = statement.query([epoch])?;
     while let Some(row) = rows.next()? {
-        dictionary.restore(&codec::unpack(row.get_ref(0)?.as_blob()?)?).context("a kept dictionary")?;
+        dictionary.restore(&packer::unpack(row.get_ref(0)?.as_blob()?)?).context("a kept dictionary")?;
     }
     Ok(dictionary)
 }

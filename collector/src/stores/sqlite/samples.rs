@@ -7,7 +7,8 @@ use plumb_proto::model::{Block, MetricType, Series};
 use plumb_proto::time::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::codec::{self, Packer};
+use super::codec;
+use super::packer::{self, Packer};
 use super::sql::word;
 use crate::view::{HostView, Sampled};
 
@@ -115,7 +116,7 @@ pub fn load(conn: &Connection, host: i64, view: &mut HostView) -> Result<SeriesI
     for watcher in watchers {
         let mut rows = newest.query(params![host, watcher, RECORD])?;
         let Some(row) = rows.next()? else { continue };
-        let (times, columns) = codec::block_from(&codec::unpack(row.get_ref(0)?.as_blob()?)?)?;
+        let (times, columns) = codec::block_from(&packer::unpack(row.get_ref(0)?.as_blob()?)?)?;
         let Some(at) = times.last().copied() else { continue };
         for (id, values) in columns {
             let (series, kind, written) = by_id.get(&id).with_context(|| format!("series {id} has no name"))?;

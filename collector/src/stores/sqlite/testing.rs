@@ -9,8 +9,8 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// An empty one.
-    pub fn new() -> Self {
+    /// Makes one.
+    pub fn empty() -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("plumb-store-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();

@@ -12,7 +12,7 @@ use plumb_proto::time::Timestamp;
 use rusqlite::Connection;
 
 use super::cache::Cache;
-use super::codec::Packer;
+use super::packer::Packer;
 use super::{append, audit, drifts, events, facts, hosts, ledger, outbox};
 use crate::alert::Transitions;
 use crate::drift::KnownDrift;
