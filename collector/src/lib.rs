@@ -2,10 +2,14 @@
 
 pub mod access;
 pub mod alert;
+pub mod audit;
 pub mod drift;
 pub mod enroll;
 pub mod ingest;
+pub mod ledger;
 pub mod listen;
+pub mod pipeline;
 pub mod store;
+pub mod stores;
 pub mod view;
 pub mod worker;
