@@ -201,7 +201,9 @@ impl Deliver {
                         "the collector has revoked this host; if that is a mistake, enrol it again: create a token there \
                          (plumb-collector token create) and run plumb-agent enroll"
                     }
-                    RetryCode::Fork => "the collector knows another history of this host (restored or cloned?); a new one begins",
+                    RetryCode::Fork => {
+                        "the collector knows another history of this host (restored or cloned?); a new one begins"
+                    }
                     RetryCode::Gap => "the collector misses records that were sent",
                     RetryCode::Busy => "the collector is busy",
                     RetryCode::Limit => "this host sends more than the collector allows",

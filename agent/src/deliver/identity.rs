@@ -23,12 +23,12 @@ use plumb_proto::limits;
 use plumb_proto::record::{HostId, sha256};
 use plumb_proto::secret::Secret;
 use plumb_proto::time::Timestamp;
+use rustls::RootCertStore;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::CertifiedKey;
-use rustls::RootCertStore;
 use serde::{Deserialize, Serialize};
 
 use super::backoff::part;

@@ -81,8 +81,17 @@ impl Session {
         let begun = Instant::now();
         let broken = self.broken.clone();
         let waiting = (None, begun);
-        let mut running =
-            Running { stream, out, broken, begun, welcomed: None, acked: false, waiting, fetching: None, renewal: None };
+        let mut running = Running {
+            stream,
+            out,
+            broken,
+            begun,
+            welcomed: None,
+            acked: false,
+            waiting,
+            fetching: None,
+            renewal: None,
+        };
         let mut end = running.send(ToCollector::Hello(hello));
         if end.is_none() {
             let asked = tokio::time::timeout(limits::ACK_TIME, self.client.report(ReceiverStream::new(frames)));

@@ -107,7 +107,8 @@ impl Authority {
         }
         let read = |name: &str| files::read_text(&dir.join(name));
         let certificate = |text: &str| {
-            CertificateDer::from_pem_slice(text.as_bytes()).map_err(|_| anyhow!("{}: damaged certificate", dir.display()))
+            CertificateDer::from_pem_slice(text.as_bytes())
+                .map_err(|_| anyhow!("{}: damaged certificate", dir.display()))
         };
         let (root_pem, hosts_pem, users_pem) = (read("root.pem")?, read("hosts.pem")?, read("users.pem")?);
         let key = KeyPair::from_pem(&read("hosts.key")?).context("hosts.key")?;
@@ -410,7 +411,9 @@ mod tests {
         let issued = authority.issue_host(&HOST, "web1", &requested(), 3, NOW).unwrap();
         let certificate = host_of(&leaf_of(&issued)).unwrap();
         assert_eq!((certificate.host, certificate.generation, certificate.not_after), (HOST, 3, NOW + HOST_LIFE));
-        let (_, parsed) = X509Certificate::from_der(&leaf_of(&issued)).map(|(rest, p)| (rest.len(), p.subject().to_string())).unwrap();
+        let (_, parsed) = X509Certificate::from_der(&leaf_of(&issued))
+            .map(|(rest, p)| (rest.len(), p.subject().to_string()))
+            .unwrap();
         assert_eq!(parsed, "CN=web1");
     }
 
@@ -436,7 +439,8 @@ mod tests {
     fn the_servers_certificate_stays_until_its_names_change_or_it_grows_old() {
         let dir = folder("stays");
         let names = |name: &str| vec![name.to_owned()];
-        let made = |names: &[String], at| Authority::open(&dir, NOW).unwrap().0.server(names, at).unwrap().cert[0].clone();
+        let made =
+            |names: &[String], at| Authority::open(&dir, NOW).unwrap().0.server(names, at).unwrap().cert[0].clone();
         let first = made(&names("a.example"), NOW);
         assert_eq!(made(&names("a.example"), NOW + DAY), first);
         let (authority, _) = Authority::open(&dir, NOW).unwrap();

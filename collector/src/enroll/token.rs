@@ -53,7 +53,8 @@ pub fn create(spec: &TokenSpec, pin: Hash, now: Timestamp) -> anyhow::Result<(To
         bail!("a token is good for 1 to {USES_LIMIT} hosts");
     }
     if let Some(name) = &spec.name {
-        host_name(name.as_bytes()).ok_or_else(|| anyhow!("{name:?} is no host name: letters, digits, '.', '-', '_'"))?;
+        host_name(name.as_bytes())
+            .ok_or_else(|| anyhow!("{name:?} is no host name: letters, digits, '.', '-', '_'"))?;
         if spec.uses > 1 {
             bail!("a token that is bound to a name is good for one host");
         }

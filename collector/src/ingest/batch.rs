@@ -8,7 +8,7 @@ use plumb_proto::record::{Epoch, Hash, HostId, Record};
 use plumb_proto::time::Timestamp;
 use plumb_proto::wire;
 
-use super::Pipeline;
+use super::Take;
 use super::stream::{Step, Stop};
 use crate::store::rows::{HostState, Quarantined};
 use crate::store::{Incoming, Tx};
@@ -19,11 +19,21 @@ const KEPT: usize = 4 << 10;
 
 /// A step with all it needs.
 enum Work {
-    Append { record: Record, payload: Result<Payload, String>, declared: Option<Vec<u8>> },
-    Compare { record: Record, hash: Hash },
+    Append {
+        record: Record,
+        payload: Result<Payload, String>,
+        declared: Option<Vec<u8>>,
+    },
+    Compare {
+        record: Record,
+        hash: Hash,
+    },
     Declare(Tombstone),
     /// It is of no chain: keep it apart.
-    Stray { record: Record, why: &'static str },
+    Stray {
+        record: Record,
+        why: &'static str,
+    },
 }
 
 /// A batch, ready for the writer.
@@ -34,6 +44,19 @@ pub(super) struct Batch {
     pub(super) weight: Weight,
     /// Bytes before compression.
     pub(super) raw: usize,
+}
+
+/// Whose batch it is.
+#[derive(Clone, Copy)]
+pub(super) struct From {
+    /// The host.
+    pub(super) host: HostId,
+    /// See [`Incoming::skew_ms`].
+    pub(super) skew_ms: i64,
+    /// When it was received.
+    pub(super) received: Timestamp,
+    /// Records before this number were waiting when the host came.
+    pub(super) backlog: u64,
 }
 
 /// What became of a batch.
@@ -77,7 +100,9 @@ impl Batch {
         }
         let stray = match stop {
             Some(Stop::Break(at)) => record(at).map(|record| (record, "it does not follow the record before it")),
-            Some(Stop::OtherEpoch(at)) => record(at).map(|record| (record, "it is of another epoch than was announced")),
+            Some(Stop::OtherEpoch(at)) => {
+                record(at).map(|record| (record, "it is of another epoch than was announced"))
+            }
             Some(Stop::Missing(_) | Stop::StillMissing) | None => None,
         };
         batch.work.extend(stray.map(|(record, why)| Work::Stray { record, why }));
@@ -91,14 +116,9 @@ impl Batch {
     }
 
     /// Writes it.
-    pub(super) fn write(
-        &self,
-        tx: &mut dyn Tx,
-        pipeline: &dyn Pipeline,
-        host: &HostId,
-        skew_ms: i64,
-        received: Timestamp,
-    ) -> Result<Outcome> {
+    pub(super) fn write(&self, tx: &mut dyn Tx, pipeline: &dyn Take, from: &From) -> Result<Outcome> {
+        let From { host, skew_ms, received, backlog } = from;
+        let (skew_ms, received) = (*skew_ms, *received);
         match tx.host(host)?.map(|host| host.state) {
             Some(HostState::Active) => {}
             Some(state) => return Ok(Outcome::Refused(state)),
@@ -114,7 +134,8 @@ impl Batch {
                         tx.collector_event(host, &event("undecodable_record", Severity::Warning, text, received))?;
                     }
                     let declared = declared.as_deref();
-                    pipeline.take(tx, &Incoming { host, record, payload, declared, received, skew_ms })?;
+                    let caught_up = record.header.seq.saturating_add(1) >= *backlog;
+                    pipeline.take(tx, &Incoming { host, record, payload, declared, received, skew_ms }, caught_up)?;
                 }
                 Work::Compare { record, hash } => {
                     let known = tx.record_hash(host, &record.header.epoch, record.header.seq)?;
@@ -151,10 +172,15 @@ pub(super) fn declare(
     received: Timestamp,
 ) -> Result<()> {
     tx.append_gap(host, epoch, gap, received)?;
-    let text = format!("records {} to {} are lost: {}", gap.first, gap.last, match gap.reason {
-        DropReason::SpoolFull => "the host could not keep them until they were delivered",
-        DropReason::DiskFull => "the host's disk was full",
-    });
+    let text = format!(
+        "records {} to {} are lost: {}",
+        gap.first,
+        gap.last,
+        match gap.reason {
+            DropReason::SpoolFull => "the host could not keep them until they were delivered",
+            DropReason::DiskFull => "the host's disk was full",
+        }
+    );
     tx.collector_event(host, &event("records_lost", Severity::Warning, text, received))
 }
 
@@ -166,7 +192,8 @@ fn stray(
     received: Timestamp,
 ) -> Result<()> {
     quarantine(tx, host, record, record.hash(), why, received)?;
-    let text = format!("record {} is not part of this host's history: {why} (restored, cloned or forged?)", record.header.seq);
+    let text =
+        format!("record {} is not part of this host's history: {why} (restored, cloned or forged?)", record.header.seq);
     tracing::warn!("host {host}: {text}");
     tx.collector_event(host, &event(kind, Severity::Critical, text, received))
 }
@@ -181,11 +208,26 @@ fn quarantine(
 ) -> Result<()> {
     let head = record.payload.iter().take(KEPT).copied().collect();
     let (epoch, seq) = (record.header.epoch, record.header.seq);
-    let what = Quarantined { host: *host, epoch, seq, hash, reason: reason.to_owned(), size: record.payload.len() as u64, head };
+    let what = Quarantined {
+        host: *host,
+        epoch,
+        seq,
+        hash,
+        reason: reason.to_owned(),
+        size: record.payload.len() as u64,
+        head,
+    };
     tx.quarantine(&what, received)
 }
 
 /// An event that the collector tells of a host.
 pub(crate) fn event(kind: &str, severity: Severity, text: String, at: Timestamp) -> Event {
-    Event { at, kind: kind.to_owned(), severity, text: text.into(), fields: std::collections::BTreeMap::new(), count: 1 }
+    Event {
+        at,
+        kind: kind.to_owned(),
+        severity,
+        text: text.into(),
+        fields: std::collections::BTreeMap::new(),
+        count: 1,
+    }
 }

@@ -273,7 +273,10 @@ mod tests {
         assert_eq!(fork(&hello(1, 9), &superseded), "a newer history of this host has begun");
         assert_eq!(fork(&hello(1, 3), &at(4)), "its history was set back");
         let other = Known { acked: Some(Hash([1; 32])), ..at(4) };
-        assert_eq!(fork(&Hello { acked_seq: 2, ..hello(1, 9) }, &other), "its history is another one than was received");
+        assert_eq!(
+            fork(&Hello { acked_seq: 2, ..hello(1, 9) }, &other),
+            "its history is another one than was received"
+        );
         assert_eq!(fork(&hello(4, 9), &at(4)), "its history does not continue what was received");
     }
 

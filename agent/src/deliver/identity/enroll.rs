@@ -153,11 +153,15 @@ fn refusal(code: Code) -> &'static str {
     match code {
         Code::Unauthenticated => "the collector does not know this token: is it whole, and from this collector?",
         Code::FailedPrecondition => "the token has expired or was burned by wrong guesses: create a new one",
-        Code::PermissionDenied => "the token was used by another key already; if that was not you, look at the collector's events",
+        Code::PermissionDenied => {
+            "the token was used by another key already; if that was not you, look at the collector's events"
+        }
         Code::AlreadyExists => {
             "a host of this name is enrolled: rename or retire it first (`plumb host retire NAME`), or bind the token to another name"
         }
-        Code::InvalidArgument => "the collector cannot read the request: is it older than this agent, is the host name odd?",
+        Code::InvalidArgument => {
+            "the collector cannot read the request: is it older than this agent, is the host name odd?"
+        }
         Code::ResourceExhausted => "too many tries: wait a minute",
         Code::Unavailable => "the collector cannot do it right now: try again",
         _ => "the collector refuses: its log says why",

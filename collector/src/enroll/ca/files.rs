@@ -59,7 +59,8 @@ pub(super) fn read_server(dir: &Path, names: &[String]) -> anyhow::Result<Option
     if !folder.exists() || read_text(&folder.join("names"))? != names.join("\n") {
         return Ok(None);
     }
-    let pair = Pair { certificate: read_text(&folder.join("server.pem"))?, key: read_text(&folder.join("server.key"))? };
+    let pair =
+        Pair { certificate: read_text(&folder.join("server.pem"))?, key: read_text(&folder.join("server.key"))? };
     let damaged = || anyhow!("{} is damaged", folder.join("server.pem").display());
     let der = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).map_err(|_| damaged())?;
     let (_, parsed) = X509Certificate::from_der(&der).map_err(|_| damaged())?;
