@@ -216,7 +216,7 @@ impl<'a> Look<'a> {
         let reason = if hint.is_empty() { format!("{error:#}") } else { format!("{error:#}; {hint}") };
         let row = self.row(table, key.into());
         row.fields.remove(column);
-        row.unknown.insert(column.to_owned(), reason);
+        row.unknown.insert(column.to_owned(), shorten(reason));
     }
 
     /// Tells that rows of `table` whose key starts with `key_prefix` (empty: all) could not be looked at.
@@ -232,7 +232,7 @@ impl<'a> Look<'a> {
             table: table.name.to_owned(),
             key_prefix: cut(key_prefix.into()),
             path: cut(path.into()),
-            error: format!("{error:#}"),
+            error: shorten(format!("{error:#}")),
             hint: hint.to_owned(),
         });
     }
@@ -301,6 +301,14 @@ fn cut(text: Untrusted) -> Untrusted {
     bytes.truncate(limits::FIELD - MARK.len());
     bytes.extend_from_slice(MARK);
     bytes.into()
+}
+
+/// A reason, which is text of ours that may name paths of the host.
+fn shorten(mut reason: String) -> String {
+    if reason.len() > limits::FIELD {
+        reason.truncate(reason.floor_char_boundary(limits::FIELD));
+    }
+    reason
 }
 
 fn bounded(value: Value) -> Value {

@@ -78,6 +78,13 @@ impl Mount {
     }
 }
 
+impl Mount {
+    /// True when files say to be on the device that the table names; btrfs, overlayfs and others have more of them.
+    fn tells_its_device(&self) -> bool {
+        matches!(self.fstype.as_bytes(), b"ext2" | b"ext3" | b"ext4" | b"f2fs" | b"tmpfs" | b"vfat" | b"xfs")
+    }
+}
+
 /// A line that is no mount.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} is not a mount: {text}")]
@@ -127,7 +134,24 @@ impl Host {
     /// How full each of these mounts is, in their order. Those that may hang are asked all at once on threads of
     /// their own, for two seconds in all; one that is stuck is not asked again until it has answered.
     pub fn space(&self, mounts: &[&Mount]) -> Vec<Result<Space, SpaceError>> {
-        self.probes.ask(mounts, self.clock())
+        let mut answers = self.probes.ask(mounts, self.clock());
+        if self.is_live() {
+            for (mount, answer) in mounts.iter().zip(&mut answers) {
+                if answer.is_ok() && mount.tells_its_device() && self.is_hidden(mount) {
+                    *answer = Err(SpaceError::Hidden);
+                }
+            }
+        }
+        answers
+    }
+
+    /// True when another file system lies there in our own view, as with ProtectHome= of a service manager.
+    fn is_hidden(&self, mount: &Mount) -> bool {
+        self.stat(&mount.path).is_ok_and(|meta| {
+            let (device, _) = meta.identity.inode();
+            let id = format!("{}:{}", nix::sys::stat::major(device), nix::sys::stat::minor(device));
+            id.as_bytes() != mount.device_id.as_bytes()
+        })
     }
 }
 

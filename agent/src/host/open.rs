@@ -186,6 +186,9 @@ impl Root {
             }
             let stat = fstatat(here, part.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW).map_err(ErrorKind::from_errno)?;
             if kind_of(&stat) == SFlag::S_IFLNK {
+                if is_magic(&canonical) {
+                    return Err(ErrorKind::Link);
+                }
                 trust.follow(&stat)?;
                 let target = PathBuf::from(readlinkat(here, part.as_os_str()).map_err(ErrorKind::from_errno)?);
                 canonical.pop();
@@ -253,6 +256,12 @@ impl Trust {
         let link = self.foreign.unwrap_or(self.system[0]);
         if fine { Ok(()) } else { Err(ErrorKind::ForeignLink { link, target }) }
     }
+}
+
+/// Links of a process (`/proc/7/root`, `/proc/7/fd/3`) do not lead where their text says: in another mount namespace it
+/// names another file.
+fn is_magic(link: &Path) -> bool {
+    link.starts_with("/proc") && link.components().count() > 3
 }
 
 fn parts(path: &Path) -> impl Iterator<Item = OsString> + '_ {

@@ -3,6 +3,7 @@
 //! Nothing is kept of them but the answers that were asked for, until the database changes. A scan streams; a package
 //! list never lies in memory as a whole.
 
+mod berkeley;
 mod dpkg;
 mod header;
 mod lines;
@@ -131,7 +132,7 @@ impl Host {
                 dpkg::owners(self, &asked, likely, &mut found)?;
             }
             if let Some((path, _)) = state.iter().find(|(path, _)| *path != dpkg::STATUS) {
-                rpm::owners(self, path, &asked, &mut found)?;
+                rpm::owners(self, path, &asked, likely, &mut found)?;
             }
             // While a package manager was at work the answers may be half old, half new: they are told, not kept.
             if self.database_state()? == state {

@@ -25,13 +25,16 @@ impl Host {
     /// # Errors
     /// /proc cannot be listed, or holds too many entries.
     pub fn pids(&self) -> Result<Vec<u32>, HostError> {
-        let entries = match self.list("/proc") {
-            Ok(entries) => entries,
-            Err(error) if error.is_absent() => return Ok(Vec::new()),
+        let mut pids = Vec::new();
+        let listed = self.entries("/proc", &mut |name, kind| {
+            let number = name.to_str().filter(|_| kind == Kind::Folder).and_then(|name| name.parse::<u32>().ok());
+            pids.extend(number);
+        });
+        match listed {
+            Ok(()) => {}
+            Err(error) if error.is_absent() => {}
             Err(error) => return Err(error),
-        };
-        let folders = entries.iter().filter(|entry| entry.kind == Kind::Folder);
-        let mut pids: Vec<u32> = folders.filter_map(|entry| entry.name.to_str()?.parse().ok()).collect();
+        }
         pids.sort_unstable();
         Ok(pids)
     }

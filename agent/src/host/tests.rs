@@ -99,6 +99,60 @@ fn links_lead_to_where_they_point_below_the_root() {
 }
 
 #[test]
+<<<<<<< HEAD
+=======
+fn a_link_of_a_process_is_read_and_never_followed() {
+    both_ways(|place, host| {
+        fs::create_dir_all(place.root().join("proc/7")).unwrap();
+        place.link("proc/7/root", "/");
+        place.link("proc/self", "7");
+        place.link("proc/7/exe", "/etc/inside (deleted)");
+        let path = "/proc/self/root/etc/inside";
+        assert_eq!(said(host.read(path, 64)), format!("{path}: a link, which is not followed"));
+        assert_eq!(host.read_link("/proc/self/root").unwrap(), Path::new("/"));
+        let exe = host.exe(7).unwrap();
+        assert_eq!((exe.path.as_path(), exe.replaced), (Path::new("/etc/inside"), true));
+    });
+}
+
+#[test]
+fn a_link_that_is_put_in_place_at_any_moment_leads_nowhere() {
+    both_ways(|place, host| {
+        place.link("etc/trap", "../../outside");
+        place.link("trap", "..");
+        let (root, stop) = (place.root(), std::sync::atomic::AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    for (one, other) in [("etc/trap", "etc/inside"), ("trap", "etc")] {
+                        use nix::fcntl::{RenameFlags, renameat2};
+                        let (one, other) = (root.join(one), root.join(other));
+                        renameat2(
+                            nix::fcntl::AT_FDCWD,
+                            &one,
+                            nix::fcntl::AT_FDCWD,
+                            &other,
+                            RenameFlags::RENAME_EXCHANGE,
+                        )
+                        .ok();
+                    }
+                }
+            });
+            let mut read = 0;
+            for _ in 0..5_000 {
+                if let Ok(bytes) = host.read("/etc/inside", 64) {
+                    assert_eq!(bytes, b"inside");
+                    read += 1;
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+            assert!(read > 0);
+        });
+    });
+}
+
+#[test]
+>>>>>>> network
 fn somebodys_link_leads_only_to_that_persons_own_files() {
     if !nix::unistd::geteuid().is_root() {
         return; // only root can give files away

@@ -155,18 +155,26 @@ impl Stage {
 
     /// Looks until it is done, and says what was seen: `absent`, `failed: ...`, or a line each (see [`print`]).
     pub fn look(&self) -> String {
+        self.slices().1
+    }
+
+    /// As [`Stage::look`]; also says in how many slices of time.
+    pub fn slices(&self) -> (usize, String) {
         let mut text = String::new();
         let mut slot = self.watcher.borrow_mut();
         let watcher = slot.get_or_insert_with(|| self.make());
-        for _ in 0..1_000 {
+        for slice in 1..1_000 {
             let (progress, told) = self.poll(watcher.as_mut());
             text.push_str(&print(&told));
             match progress {
-                Ok(Progress::More) => {}
-                Ok(Progress::Done) => return text,
-                Ok(Progress::Absent) => return format!("{text}absent"),
-                Err(error) => return format!("{text}failed: {error:#}"),
+                Ok(Progress::More) => continue,
+                Ok(Progress::Done) => {}
+                Ok(Progress::Absent) => text.push_str("absent"),
+                Err(error) => {
+                    let _ = write!(text, "failed: {error:#}");
+                }
             }
+            return (slice, text);
         }
         panic!("the look of {} does not end", self.spec.name)
     }

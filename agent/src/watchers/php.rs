@@ -42,7 +42,7 @@ folders = [
     "/RunCloud/Packages/*/bin", "/RunCloud/Packages/*/sbin",
     "/opt/sp/*/bin", "/opt/sp/*/sbin",                                          # ServerPilot
     "/usr/local/*/bin", "/usr/local/*/sbin",                                    # DirectAdmin
-    "/opt/*/bin", "/opt/*/sbin", "/opt/rh/*/root/usr/bin", "/opt/rh/*/root/usr/sbin",
+    "/opt/*/bin", "/opt/*/sbin", "/opt/bitnami/php/bin", "/opt/bitnami/php/sbin", "/opt/rh/*/root/usr/bin", "/opt/rh/*/root/usr/sbin",
 ]
 "#,
 );

@@ -35,6 +35,9 @@ pub enum SpaceError {
     /// It was not asked.
     #[error("not asked: {MAX_STUCK} other mounts do not answer")]
     NotAsked,
+    /// The agent sees another file system in its place.
+    #[error("the agent sees another file system there: its service hides this one from it")]
+    Hidden,
     /// It answered that it will not tell.
     #[error("{0}")]
     Refused(String),

@@ -33,6 +33,12 @@ pub(super) struct Header<'a> {
 impl<'a> Header<'a> {
     /// `None` when the record is not a header.
     pub(super) fn parse(blob: &'a [u8]) -> Option<Self> {
+        let bytes = usize::try_from(number(blob, 4)?).ok()?;
+        Self::start(blob).filter(|header| header.store.len() == bytes)
+    }
+
+    /// The beginning of one: its index whole, its values as far as they are there. What lies behind is not found.
+    pub(super) fn start(blob: &'a [u8]) -> Option<Self> {
         let (tags, bytes) = (number(blob, 0)?, number(blob, 4)?);
         if tags == 0 || tags > MAX_TAGS {
             return None;
@@ -40,7 +46,8 @@ impl<'a> Header<'a> {
         let index = usize::try_from(tags).ok()?.checked_mul(16)?;
         let rest = blob.get(8..)?;
         let (index, store) = (rest.get(..index)?, rest.get(index..)?);
-        Some(Self { index, store: store.get(..usize::try_from(bytes).ok()?)? })
+        let bytes = usize::try_from(bytes).ok()?;
+        Some(Self { index, store: &store[..bytes.min(store.len())] })
     }
 
     /// The package it describes; `None` when a name or version is missing.
@@ -122,5 +129,73 @@ fn stream(label: &[u8]) -> Untrusted {
     match (words.next(), words.next()) {
         (Some(module), Some(stream)) => [module, b":", stream].concat().into(),
         _ => label.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header with a name, a version, a release, an epoch and one file.
+    fn header() -> Vec<u8> {
+        let values: [(u32, u32, u32, &[u8]); 7] = [
+            (NAME, STRING, 1, b"php\0"),
+            (VERSION, STRING, 1, b"8.3.1\0"),
+            (RELEASE, STRING, 1, b"2.el9\0"),
+            (EPOCH, INT32, 1, &[0, 0, 0, 7]),
+            (DIRINDEXES, INT32, 2, &[0, 0, 0, 0, 0, 0, 0, 1]),
+            (BASENAMES, STRING_ARRAY, 2, b"php\0php-fpm\0"),
+            (DIRNAMES, STRING_ARRAY, 2, b"/usr/bin/\0/usr/sbin/\0"),
+        ];
+        let (mut index, mut store) = (Vec::new(), Vec::new());
+        for (tag, kind, count, bytes) in values {
+            let offset = u32::try_from(store.len()).unwrap();
+            index.extend([tag, kind, offset, count].into_iter().flat_map(u32::to_be_bytes));
+            store.extend_from_slice(bytes);
+        }
+        let counts = [values.len(), store.len()].map(|count| u32::try_from(count).unwrap().to_be_bytes());
+        [counts.concat(), index, store].concat()
+    }
+
+    #[test]
+    fn a_header_tells_its_package_and_its_files() {
+        let bytes = header();
+        let header = Header::parse(&bytes).unwrap();
+        let package = header.package().unwrap();
+        assert_eq!((package.name.to_string(), package.version.to_string()), ("php".into(), "7:8.3.1-2.el9".into()));
+        assert!(header.has(b"/usr/sbin/", b"php-fpm") && header.has(b"/usr/bin/", b"php"));
+        assert!(!header.has(b"/usr/bin/", b"php-fpm") && !header.has(b"/usr/", b"php"));
+    }
+
+    #[test]
+    fn the_name_is_found_in_the_beginning_alone() {
+        let bytes = header();
+        let start = &bytes[..8 + 7 * 16 + 4];
+        assert!(Header::parse(start).is_none());
+        assert_eq!(Header::start(start).and_then(|header| header.name()), Some(&b"php"[..]));
+        assert_eq!(Header::start(&start[..start.len() - 1]).and_then(|header| header.name()), None);
+    }
+
+    #[test]
+    fn a_damaged_header_says_something_or_nothing_and_never_breaks() {
+        let whole = header();
+        for at in 0..whole.len() {
+            for value in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut damaged = whole.clone();
+                damaged[at] = value;
+                for end in [damaged.len(), at] {
+                    if let Some(header) = Header::parse(&damaged[..end]) {
+                        let _ = (header.package(), header.has(b"/usr/bin/", b"php"));
+                    }
+                }
+            }
+        }
+        assert!(Header::parse(b"").is_none() && Header::parse(&[0xff; 64]).is_none());
+    }
+
+    #[test]
+    fn a_module_is_told_without_the_build_it_comes_from() {
+        assert_eq!(stream(b"php:8.2:9050020241112144108:9").to_string(), "php:8.2");
+        assert_eq!((stream(b"").to_string(), stream(b"odd").to_string()), (String::new(), "odd".into()));
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::berkeley;
 use super::header::Header;
 use super::{Package, PackagesError};
 use crate::host::Host;
@@ -18,59 +19,75 @@ pub(super) fn owners(
     host: &Host,
     database: &'static str,
     files: &[&Path],
+    likely: &[&str],
     found: &mut BTreeMap<PathBuf, Package>,
 ) -> Result<(), PackagesError> {
     let asked: Vec<(&Path, Vec<u8>, &[u8])> = files.iter().filter_map(|file| split(file)).collect();
     let names: Vec<&[u8]> = asked.iter().map(|(_, _, name)| *name).collect();
-    each_header(host, database, Query::Files(&names), &mut |header| {
-        for (file, folder, name) in &asked {
-            if header.has(folder, name)
-                && let Some(package) = header.package()
-            {
-                found.insert((*file).to_owned(), package);
+    let is_likely = |name: &[u8]| likely.iter().any(|each| name.starts_with(each.as_bytes()));
+    // A container without an index is read twice at worst, and then as a whole only for what nobody owns.
+    for likely_ones in [true, false] {
+        let query = Query { files: true, keys: &names, name_fits: &|name| is_likely(name) == likely_ones };
+        each_header(host, database, &query, &mut |header| {
+            for (file, folder, name) in &asked {
+                if header.has(folder, name)
+                    && let Some(package) = header.package()
+                {
+                    found.insert((*file).to_owned(), package);
+                }
             }
+        })?;
+        if asked.iter().all(|(file, _, _)| found.contains_key(*file)) {
+            break;
         }
-    })
+    }
+    Ok(())
 }
 
 /// The installed packages among `names`.
 pub(super) fn installed(host: &Host, database: &'static str, names: &[&str]) -> Result<Vec<Package>, PackagesError> {
     let wanted: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
     let mut found = Vec::new();
-    each_header(host, database, Query::Names(&wanted), &mut |header| {
-        if header.name().is_some_and(|name| wanted.contains(&name)) {
-            found.extend(header.package());
-        }
-    })?;
+    let query = Query { files: false, keys: &wanted, name_fits: &|name| wanted.contains(&name) };
+    each_header(host, database, &query, &mut |header| found.extend(header.package()))?;
     Ok(found)
 }
 
-/// Which headers are wanted; a container without an index hands over all.
-enum Query<'a> {
-    /// Those of packages that have a file of one of these names, in whatever folder.
-    Files(&'a [&'a [u8]]),
-    /// Those of packages of these names.
-    Names(&'a [&'a [u8]]),
+/// Which headers are wanted.
+struct Query<'a> {
+    /// Keys are names of files, in whatever folder, not of packages: asked of an index, where there is one.
+    files: bool,
+    keys: &'a [&'a [u8]],
+    /// What the name of the package must be like.
+    name_fits: &'a dyn Fn(&[u8]) -> bool,
 }
 
 fn each_header(
     host: &Host,
     database: &'static str,
-    query: Query<'_>,
+    query: &Query<'_>,
     visit: &mut dyn FnMut(&Header<'_>),
 ) -> Result<(), PackagesError> {
+    let mut bad = 0;
     let mut hand_over = |blob: &[u8]| match Header::parse(blob) {
-        Some(header) => {
-            visit(&header);
-            Ok(())
-        }
-        None => Err(PackagesError::format(database, "a record is not a package header")),
+        Some(header) if header.name().is_some_and(query.name_fits) => visit(&header),
+        Some(_) => {}
+        None => bad += 1,
     };
     if database.ends_with(".sqlite") {
-        return sqlite(host, database, &query, &mut hand_over);
+        sqlite(host, database, query, &mut hand_over)?;
+    } else if database.ends_with(".db") {
+        return Err(PackagesError::format(database, "rpm's database format ndb is not read"));
+    } else {
+        let mut file = host.open(database)?;
+        let wanted = |start: &[u8]| Header::start(start).and_then(|header| header.name()).is_none_or(query.name_fits);
+        let read = berkeley::each(&mut file, RECORD, &wanted, &mut hand_over);
+        read.map_err(|what| PackagesError::format(database, what))?;
     }
-    let format = if database.ends_with(".db") { "ndb" } else { "Berkeley DB" };
-    Err(PackagesError::format(database, format!("rpm's database format {format} is not read")))
+    if bad > 0 {
+        return Err(PackagesError::format(database, format!("{bad} records are not package headers")));
+    }
+    Ok(())
 }
 
 fn split(file: &Path) -> Option<(&Path, Vec<u8>, &[u8])> {
@@ -88,7 +105,7 @@ fn sqlite(
     host: &Host,
     database: &'static str,
     query: &Query<'_>,
-    visit: &mut dyn FnMut(&[u8]) -> Result<(), PackagesError>,
+    visit: &mut dyn FnMut(&[u8]),
 ) -> Result<(), PackagesError> {
     let path = host.open(database)?.path().to_owned();
     let before = (host.stat(&path)?.identity, log_size(host, database));
@@ -97,23 +114,24 @@ fn sqlite(
     }
     let failed = |error: rusqlite::Error| PackagesError::format(database, error);
     let connection = open(&host.full_path(&path)).map_err(failed)?;
-    let (table, keys) = match query {
-        Query::Files(names) => ("Basenames", names),
-        Query::Names(names) => ("Name", names),
-    };
+    let table = if query.files { "Basenames" } else { "Name" };
     // Keys are bytes or text, as rpm's release had it.
     let select = format!(
         "SELECT CASE WHEN length(p.blob) <= {RECORD} THEN p.blob END FROM Packages p WHERE p.hnum IN \
          (SELECT hnum FROM {table} WHERE key = ?1 UNION SELECT hnum FROM {table} WHERE key = CAST(?1 AS TEXT))"
     );
     let mut select = connection.prepare(&select).map_err(failed)?;
-    for key in *keys {
+    for key in query.keys {
         let mut rows = select.query([*key]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
             let blob = row.get_ref(0).map_err(failed)?.as_blob();
             visit(
                 blob.map_err(|_| PackagesError::format(database, format!("a record is bigger than {RECORD} bytes")))?,
+<<<<<<< HEAD
             )?;
+=======
+            );
+>>>>>>> network
         }
     }
     if (host.stat(&path)?.identity, log_size(host, database)) != before {

@@ -29,7 +29,7 @@ fn places(binary: &Path, sapi: Sapi, branch: &str) -> Vec<String> {
     };
     let name = prefix.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let prefix = prefix.to_string_lossy();
-    if prefix.starts_with("/opt/remi/") {
+    if prefix.starts_with("/opt/remi/") || prefix.starts_with("/opt/rh/") {
         return vec![format!("/etc{prefix}/php.ini")];
     }
     if prefix.starts_with("/RunCloud/") {

@@ -1,0 +1,12 @@
+//! The contract of a detector: it finds one kind of drift. Pure: no clock, no store, no network.
+
+use plumb_proto::time::Timestamp;
+
+use super::Verdict;
+use crate::view::{HostView, Touched};
+
+/// Finds one kind of drift.
+pub trait Detector: Send + Sync {
+    /// Judges what was touched, as the host stands at `now` (the time of the record, or of the tick).
+    fn detect(&self, host: &HostView, touched: &Touched, now: Timestamp) -> Vec<Verdict>;
+}
