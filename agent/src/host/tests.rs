@@ -99,8 +99,6 @@ fn links_lead_to_where_they_point_below_the_root() {
 }
 
 #[test]
-<<<<<<< HEAD
-=======
 fn a_link_of_a_process_is_read_and_never_followed() {
     both_ways(|place, host| {
         fs::create_dir_all(place.root().join("proc/7")).unwrap();
@@ -152,7 +150,6 @@ fn a_link_that_is_put_in_place_at_any_moment_leads_nowhere() {
 }
 
 #[test]
->>>>>>> network
 fn somebodys_link_leads_only_to_that_persons_own_files() {
     if !nix::unistd::geteuid().is_root() {
         return; // only root can give files away

@@ -127,11 +127,7 @@ fn sqlite(
             let blob = row.get_ref(0).map_err(failed)?.as_blob();
             visit(
                 blob.map_err(|_| PackagesError::format(database, format!("a record is bigger than {RECORD} bytes")))?,
-<<<<<<< HEAD
-            )?;
-=======
             );
->>>>>>> network
         }
     }
     if (host.stat(&path)?.identity, log_size(host, database)) != before {
