@@ -2,6 +2,7 @@
 
 pub mod alert;
 pub mod drift;
+pub mod nearest;
 pub mod pipeline;
 pub mod store;
 pub mod view;
