@@ -4,6 +4,7 @@
 pub mod detector;
 pub mod detectors;
 pub mod json;
+pub mod policy;
 pub mod support;
 pub mod text;
 pub mod version;
