@@ -6,3 +6,6 @@ pub mod nearest;
 pub mod pipeline;
 pub mod store;
 pub mod view;
+
+#[cfg(test)]
+mod testing;

@@ -19,8 +19,10 @@ pub enum Ty {
     Any,
     /// True or false.
     Bool,
-    /// A number; times are numbers, too (seconds since 1970).
+    /// A real number, as all columns and metrics are; times are numbers, too (seconds since 1970).
     Num,
+    /// A whole number, as those that a rule writes without a point.
+    Int,
     /// Text.
     Text,
     /// A version: compared with `==` or `version_at_least`, never by `<`.
@@ -49,6 +51,7 @@ impl Ty {
             Self::Any => "anything",
             Self::Bool => "bool",
             Self::Num => "number",
+            Self::Int => "whole number",
             Self::Text => "text",
             Self::Version => "version",
             Self::List => "list",
@@ -58,7 +61,12 @@ impl Ty {
 
     fn fits(self, wanted: Self) -> bool {
         let texts = |ty| matches!(ty, Self::Text | Self::Version);
-        self == wanted || self == Self::Any || wanted == Self::Any || (texts(self) && texts(wanted))
+        let numbers = |ty| matches!(ty, Self::Num | Self::Int);
+        self == wanted
+            || self == Self::Any
+            || wanted == Self::Any
+            || (texts(self) && texts(wanted))
+            || (numbers(self) && numbers(wanted))
     }
 }
 
@@ -102,12 +110,12 @@ impl Uses {
 pub const METRIC_MAPS: [&str; 3] = ["metric", "rate", "grown"];
 /// Functions of the language that rules may use: name and result.
 const STANDARD: [(&str, Ty); 7] = [
-    ("size", Ty::Num),
+    ("size", Ty::Int),
     ("startsWith", Ty::Bool),
     ("endsWith", Ty::Bool),
     ("contains", Ty::Bool),
     ("double", Ty::Num),
-    ("int", Ty::Num),
+    ("int", Ty::Int),
     ("string", Ty::Text),
 ];
 
@@ -166,7 +174,8 @@ impl Walk<'_> {
     fn literal(&mut self, node: &IdedExpr, literal: &LiteralValue) -> Ty {
         match literal {
             LiteralValue::Boolean(_) => Ty::Bool,
-            LiteralValue::Int(_) | LiteralValue::UInt(_) | LiteralValue::Double(_) => Ty::Num,
+            LiteralValue::Int(_) | LiteralValue::UInt(_) => Ty::Int,
+            LiteralValue::Double(_) => Ty::Num,
             LiteralValue::String(_) => Ty::Text,
             LiteralValue::Bytes(_) => self.mistake(node, "bytes are not used in rules".to_owned()),
             LiteralValue::Null => {
@@ -331,8 +340,10 @@ impl Walk<'_> {
             | operators::NEGATE => {
                 if !all(Ty::Num) {
                     self.mistake(node, format!("no arithmetic with {}", words()));
+                } else if args.contains(&Ty::Int) && args.contains(&Ty::Num) {
+                    self.mistake(node, "columns and metrics are real numbers: reckon with 4.0 instead of 4".to_owned());
                 }
-                Ty::Num
+                if args.contains(&Ty::Int) { Ty::Int } else { Ty::Num }
             }
             operators::IN => {
                 if args.get(1).is_some_and(|ty| !ty.fits(Ty::List) && !ty.fits(Ty::Map)) {
