@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use plumb_proto::limits;
+use plumb_proto::model::Severity;
 use plumb_proto::time::Timestamp;
 
 use crate::drift::json::drift_json;
@@ -57,6 +58,8 @@ pub fn transitions(
     situation: &Situation<'_>,
     next_id: &mut dyn FnMut() -> Result<u64>,
 ) -> Result<Transitions> {
+    let severities: BTreeMap<Identity, Severity> =
+        known.iter().map(|each| (each.drift.identity, each.drift.severity)).collect();
     let mut live: BTreeMap<Identity, KnownDrift> =
         known.iter().filter(|each| each.state.is_live()).map(|each| (each.drift.identity, each.clone())).collect();
     let mut decided = Transitions::default();
@@ -81,7 +84,8 @@ pub fn transitions(
         }
     }
     for mut drift in live.into_values() {
-        if let Some(kind) = to_tell(&drift, situation) {
+        let got_worse = severities.get(&drift.drift.identity).is_some_and(|before| drift.drift.severity > *before);
+        if let Some(kind) = to_tell(&drift, got_worse, situation) {
             decided.alerts.push(tell(&mut drift, kind, situation));
         }
         if known.iter().all(|before| *before != drift) {
@@ -166,13 +170,13 @@ fn over(
 }
 
 /// Whether an open drift has to be told now.
-fn to_tell(drift: &KnownDrift, situation: &Situation<'_>) -> Option<TransitionKind> {
+fn to_tell(drift: &KnownDrift, got_worse: bool, situation: &Situation<'_>) -> Option<TransitionKind> {
     if drift.state != DriftState::Open || drift.silenced || situation.late {
         return None;
     }
     match drift.alerted {
         None => Some(TransitionKind::Opened),
-        Some(last) if situation.now.since(last) >= situation.repeat => Some(TransitionKind::Repeated),
+        Some(last) if got_worse || situation.now.since(last) >= situation.repeat => Some(TransitionKind::Repeated),
         Some(_) => None,
     }
 }

@@ -195,3 +195,6 @@ impl Row {
         self.stale.as_ref().or_else(|| reasons.get("")).or_else(|| reasons.get(column)).map(String::as_str)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,8 +118,9 @@ impl HostView {
         match table.rows.get_mut(&fact.key) {
             Some(row) if row.owner == *watcher && row.fact == *fact => {
                 let moved = row.stale.take().is_some() || (spans && row.look != look);
-                (row.look, row.confirmed) = (look, at);
+                row.look = look;
                 if moved {
+                    row.confirmed = at; // else the end of the look confirms it
                     saying.changes.push(Change::Touched { table: name.to_owned(), key: fact.key.clone() });
                 }
             }
