@@ -4,6 +4,7 @@ pub mod alert;
 pub mod drift;
 pub mod nearest;
 pub mod pipeline;
+pub mod policy_files;
 pub mod store;
 pub mod view;
 

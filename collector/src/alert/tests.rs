@@ -1,7 +1,6 @@
 use plumb_proto::model::Severity;
 
 use super::*;
-use crate::drift::{Subject, identity};
 use crate::testing::{at, host_row};
 
 const REPEAT: Duration = Duration::from_secs(86_400);
@@ -279,4 +278,29 @@ fn the_alert_carries_the_drift_as_the_command_line_prints_it() {
     let huge = Drift { hint: Some("x".repeat(10_000)), ..drift };
     let decided = transitions(&[], is(&huge), &situation, &mut || Ok(8)).unwrap();
     assert!(decided.alerts[0].body.len() < limits::ALERT_TEXT);
+}
+
+#[test]
+fn a_flood_of_one_host_is_bounded_and_says_so() {
+    let mut life = Life::default();
+    let drifts = |range: std::ops::Range<usize>| -> Vec<Verdict> {
+        let make = |number: usize| {
+            let subject = Subject::Watcher(number.to_string());
+            let host = host_row().id;
+            Drift { identity: identity(&host, Kind::Changed, "r", &subject), subject, ..drift(Kind::Changed) }
+        };
+        range.map(|number| Verdict::Drift(Box::new(make(number)))).collect()
+    };
+    assert_eq!(life.judge(0, drifts(0..LIVE + 500)).len(), LIVE + 1);
+    let flood = life.known.iter().find(|each| each.drift.rule == FLOOD).unwrap();
+    assert_eq!(
+        (flood.drift.title.as_str(), flood.state),
+        ("more than 1000 drifts: the rest is not listed", DriftState::Open)
+    );
+    let over = drifts(0..LIVE).iter().map(|each| Verdict::Holds(each.identity())).collect();
+    assert_eq!(life.judge(10, over).len(), LIVE);
+    assert_eq!(life.judge(3609, drifts(0..3)).len(), 3, "there is room again");
+    assert!(life.known.iter().any(|each| each.drift.rule == FLOOD));
+    assert_eq!(life.judge(3610, vec![]).len(), 1);
+    assert!(life.known.iter().all(|each| each.drift.rule != FLOOD));
 }

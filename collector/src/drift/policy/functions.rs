@@ -9,7 +9,7 @@ use cel::objects::Key;
 use cel::{Context, DeclarationError, ExecutionError, FunctionContext, Value};
 use plumb_proto::time::Timestamp;
 
-use super::check::Ty;
+use super::names::Ty;
 use super::units;
 use crate::drift::support::{self, Program, Window};
 use crate::drift::version;

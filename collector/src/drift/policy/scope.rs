@@ -160,7 +160,7 @@ impl<'a> Subjects<'a> {
         if let Some(reason) = scope.reasons.values().next().filter(|_| rule.uses.asks_metrics) {
             return Finding::Unknown(reason.clone());
         }
-        for (map, values) in super::check::METRIC_MAPS.iter().zip(scope.metrics.clone()) {
+        for (map, values) in super::names::METRIC_MAPS.iter().zip(scope.metrics.clone()) {
             context.add_variable_from_value(*map, values);
         }
         let mut failed = BTreeMap::new();

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use cel::{Context, Env, ExecutionError, Value};
 
-use super::check::{METRIC_MAPS, Names, Ty};
 use super::functions::{self, NOW, OS, OS_VERSION};
+use super::names::{METRIC_MAPS, Names, Ty};
 use super::rule::Rule;
 
 /// What goes wrong with a rule, by field.
