@@ -5,6 +5,7 @@ pub mod audit;
 pub mod drift;
 pub mod ledger;
 pub mod pipeline;
+pub mod retention;
 pub mod store;
 pub mod stores;
 pub mod view;

@@ -51,6 +51,16 @@ pub struct Incoming<'a> {
 
 /// Everything that may be done within one transaction.
 pub trait Tx {
+    /// Does all of `work` or none of it, within this transaction: records of many hosts are committed as a group, and one
+    /// that cannot be taken leaves the others standing. The inner error is the work's own.
+    ///
+    /// # Errors
+    /// The engine's (disk full, damage): the whole transaction is lost, and nothing more may be done in it.
+    fn attempt(
+        &mut self,
+        work: &mut dyn FnMut(&mut dyn Tx) -> Result<()>,
+    ) -> Result<std::result::Result<(), anyhow::Error>>;
+
     // --- hosts and their certificates
 
     /// A host by identity.
@@ -119,6 +129,10 @@ pub trait Tx {
     fn alerts_of(&mut self, message: &Message) -> Result<Vec<Alert>>;
     /// Inserts or updates a message.
     fn save_message(&mut self, message: &Message) -> Result<()>;
+
+    /// Drops payloads of the ledger that were received before this moment, a bounded number at a time; answers whether there
+    /// may be more. Their hashes stay, and so does the chain. Records that hold only samples keep theirs.
+    fn drop_payloads(&mut self, received_before: Timestamp) -> Result<bool>;
 
     /// Appends to the audit chain.
     fn audit(&mut self, entry: &AuditEntry) -> Result<()>;

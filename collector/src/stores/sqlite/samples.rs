@@ -109,7 +109,7 @@ pub fn load(conn: &Connection, host: i64, view: &mut HostView) -> Result<SeriesI
     }
     let mut newest = conn.prepare_cached(
         "SELECT block FROM chunks WHERE host = ?1 AND watcher = ?2 AND span = ?3 
-         ORDER BY start_ms DESC, receipt DESC, position DESC LIMIT 1",
+         ORDER BY receipt DESC, position DESC LIMIT 1",
     )?;
     let mut watchers = conn.prepare_cached("SELECT DISTINCT watcher FROM chunks WHERE host = ?1")?;
     let watchers = watchers.query_map([host], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
