@@ -51,16 +51,6 @@ pub struct Incoming<'a> {
 
 /// Everything that may be done within one transaction.
 pub trait Tx {
-    /// Does all of `work` or none of it, within this transaction: records of many hosts are committed as a group, and one
-    /// that cannot be taken leaves the others standing. The inner error is the work's own.
-    ///
-    /// # Errors
-    /// The engine's (disk full, damage): the whole transaction is lost, and nothing more may be done in it.
-    fn attempt(
-        &mut self,
-        work: &mut dyn FnMut(&mut dyn Tx) -> Result<()>,
-    ) -> Result<std::result::Result<(), anyhow::Error>>;
-
     // --- hosts and their certificates
 
     /// A host by identity.

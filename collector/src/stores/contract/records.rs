@@ -252,31 +252,6 @@ fn two_blocks_of_one_watcher_in_one_record_are_both_kept() {
 }
 
 #[test]
-fn a_record_that_cannot_be_taken_leaves_the_others_of_its_group_standing() {
-    each_engine(|bench| {
-        let (mut first, mut second) = (bench.enrol(1, "web1"), bench.enrol(2, "web2"));
-        let records: Vec<_> = (1..=3).map(|look| first.seal(&full(look, vec![fact("fpm/8.2", "8.2.29")]))).collect();
-        let other = second.seal(&full(1, vec![fact("cli/8.3", "8.3.1")]));
-        let taken: Vec<bool> = bench.tx(|tx| {
-            let mut taken = Vec::new();
-            let group = [(&first, &records[0]), (&first, &records[2]), (&second, &other), (&first, &records[1])];
-            for (sender, record) in group {
-                taken.push(tx.attempt(&mut |tx| sender.take(tx, record).map(drop))?.is_ok());
-            }
-            let undone = tx.attempt(&mut |tx| first.take(tx, &records[2]).and_then(|_| fail::<()>()))?;
-            taken.push(undone.is_ok());
-            Ok(taken)
-        });
-        assert_eq!(taken, [true, false, true, true, false]);
-        for (sender, next) in [(&first, 3), (&second, 2)] {
-            assert_eq!(bench.tx(|tx| tx.head(&sender.host, &sender.epoch)).unwrap().next_seq, next);
-            assert_eq!(bench.view(&sender.host), bench.kept_view(&sender.host));
-        }
-        assert_eq!(bench.ask().verify().unwrap(), (3, vec![]));
-    });
-}
-
-#[test]
 fn a_record_that_is_refused_supersedes_nothing() {
     each_engine(|bench| {
         let mut old = bench.enrol(1, "web1");

@@ -9,7 +9,7 @@ use plumb_proto::frame::Tombstone;
 use plumb_proto::model::Event;
 use plumb_proto::record::{Epoch, Hash, HostId};
 use plumb_proto::time::Timestamp;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
 use super::cache::Cache;
 use super::packer::Packer;
@@ -35,29 +35,6 @@ pub struct SqliteTx<'a> {
 }
 
 impl Tx for SqliteTx<'_> {
-    fn attempt(
-        &mut self,
-        work: &mut dyn FnMut(&mut dyn Tx) -> Result<()>,
-    ) -> Result<std::result::Result<(), anyhow::Error>> {
-        self.conn.execute_batch("SAVEPOINT attempt")?;
-        let before = std::mem::take(self.changed);
-        let result = work(self);
-        let within = std::mem::replace(self.changed, before);
-        self.changed.extend(&within);
-        match result {
-            Ok(()) => {
-                self.conn.execute_batch("RELEASE attempt")?;
-                Ok(Ok(()))
-            }
-            Err(error) if self.conn.is_autocommit() || is_fatal(&error) => Err(error),
-            Err(error) => {
-                self.conn.execute_batch("ROLLBACK TO attempt; RELEASE attempt")?;
-                within.iter().for_each(|host| self.cache.forget(host));
-                Ok(Err(error))
-            }
-        }
-    }
-
     fn host(&mut self, id: &HostId) -> Result<Option<HostRow>> {
         Ok(hosts::by_id(self.conn, id)?.map(|(_, host)| host))
     }
@@ -208,14 +185,4 @@ impl SqliteTx<'_> {
     fn epoch(&self, host: &HostId, epoch: &Epoch) -> Result<Option<(i64, Head)>> {
         ledger::epoch(self.conn, hosts::number(self.conn, host)?, epoch)
     }
-}
-
-/// True for what is wrong with the file or the machine, not with what was to be written.
-fn is_fatal(error: &anyhow::Error) -> bool {
-    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
-    use ErrorCode::{CannotOpen, DatabaseCorrupt, DiskFull, NotADatabase, OutOfMemory, ReadOnly, SystemIoFailure};
-    matches!(
-        code,
-        Some(CannotOpen | DatabaseCorrupt | DiskFull | NotADatabase | OutOfMemory | ReadOnly | SystemIoFailure)
-    )
 }
