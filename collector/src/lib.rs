@@ -4,6 +4,7 @@ pub mod alert;
 pub mod audit;
 pub mod drift;
 pub mod ledger;
+pub mod nearest;
 pub mod pipeline;
 pub mod retention;
 pub mod store;
