@@ -1,1 +1,5 @@
-//! Begun.
+//! Plumb's agent: observes a host, and delivers what it saw. A library too, so that tests can run one in-process.
+
+pub mod host;
+pub mod watcher;
+pub mod watchers;
