@@ -116,3 +116,22 @@ fn every_connection_is_set_up_for_hostile_files_and_full_durability() {
 fn the_bundled_engine_is_at_or_above_the_floor() {
     assert!(rusqlite::version_number() >= 3_051_003, "SQLite before 3.51.3 may damage a WAL that is reset");
 }
+
+#[test]
+fn a_full_disk_takes_nothing_and_once_there_is_room_the_same_record_is_taken() {
+    let mut bench = Bench::new();
+    let mut web = bench.enrol(1);
+    bench.send(&mut web, &full(1, vec![]));
+    let before = bench.view(&web);
+    let facts = (0..2000).map(|i| fact(&format!("fpm/{i}"), "8.2.29")).collect();
+    let record = web.seal(&full(2, facts));
+    let room = |bench: &Bench, pages: i64| bench.store.conn.pragma_update(None, "max_page_count", pages).unwrap();
+    room(&bench, number(&bench.store.conn, "PRAGMA page_count") + 4);
+    let error = bench.store.commit(&mut |tx| web.take(tx, &record).map(drop)).unwrap_err();
+    assert!(format!("{error:#}").contains("database or disk is full"), "{error:#}");
+    assert_eq!(bench.view(&web), before);
+    assert_eq!(bench.store.questions().unwrap().view(&web.host).unwrap(), before);
+    room(&bench, 100_000);
+    bench.store.commit(&mut |tx| web.take(tx, &record).map(drop)).unwrap();
+    assert_eq!((bench.view(&web).tables["php"].rows.len(), bench.verify()), (2000, (2, String::new())));
+}

@@ -9,6 +9,7 @@ use crate::retention;
 use crate::store::rows::Quarantined;
 use crate::store::{Questions, Store};
 use crate::stores::contract::bench::{at, bare, block, commit, event, fact, full, report, say, slice};
+use crate::view::HostView;
 
 #[test]
 fn rows_that_change_or_go_are_history_with_from_and_to() {
@@ -203,4 +204,22 @@ fn payloads_of_facts_are_dropped_a_day_after_their_receipt_and_the_chain_holds()
         assert_eq!(number(&conn, "SELECT count(payload) FROM ledger"), kept);
         assert_eq!(bench.verify(), (3, String::new()));
     }
+}
+
+#[test]
+fn a_counter_that_grew_long_ago_is_remembered_over_a_restart() {
+    let mut bench = Bench::new();
+    let mut web = bench.enrol(1);
+    let mut send = |start: i64, values: &[f64]| {
+        bench.send(&mut web, &Payload { blocks: vec![block(start, values)], ..Payload::default() });
+    };
+    send(0, &[1.0, 2.0]);
+    (1..40).for_each(|minute| send(minute * 60, &[2.0, 2.0]));
+    let risen = |view: &HostView| {
+        let (_, errors) = view.series["disk_errors_total"].first_key_value().unwrap();
+        errors.risen
+    };
+    let cached = bench.view(&web);
+    let loaded = bench.store.questions().unwrap().view(&web.host).unwrap();
+    assert_eq!((risen(&cached), risen(&loaded)), (Some(at(10)), Some(at(10))));
 }
