@@ -9,6 +9,7 @@ pub mod model;
 pub mod record;
 pub mod secret;
 pub mod time;
+pub mod token;
 pub mod untrusted;
 pub mod wire;
 
