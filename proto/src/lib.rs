@@ -25,4 +25,7 @@ pub mod generated {
     pub mod enroll {
         include!("generated/plumb.enroll.v1.rs");
     }
+    pub mod query {
+        include!("generated/plumb.query.v1.rs");
+    }
 }
