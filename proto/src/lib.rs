@@ -6,6 +6,7 @@ pub mod dictionary;
 pub mod frame;
 pub mod limits;
 pub mod model;
+pub mod nearest;
 pub mod record;
 pub mod secret;
 pub mod time;
