@@ -1,6 +1,7 @@
 //! The half of plumb that judges: it keeps the history of many hosts, says what has drifted, and tells whom it concerns.
 
 pub mod alert;
+pub mod cli;
 pub mod config;
 pub mod drift;
 pub mod notify;
