@@ -95,25 +95,25 @@ fn one_host_fits_on_one_screen_of_80_columns() {
     assert_eq!(
         screen(80, |printer| print(&whole(), printer).unwrap()),
         "\
-web-1.example.org  drifting                                                                          seen 12 s ago (2026-11-21 10:00:50 UTC)
+web-1.example.org  drifting                                        seen 12 s ago
   1 critical drift; 3 things could not be read
   system  Debian GNU/Linux 12 (bookworm)
   kernel  6.1.0-37-amd64, x86_64, kvm
   up      11 d, since 2026-11-09 20:14:22 UTC
   groups  client=acme
   agent   0.1.0, enrolled 2026-11-20 10:01:02 UTC
-  id      abababababababababababababababab
 
-  load    ████░░░░░░░░░░░░░░░░░░░░░░░░░░  13 %  0.50 1.25 2.00 on 4 processors
-  memory  ██████████████████░░░░░░░░░░░░  59 %  9.5 GiB of 16.0 GiB used, 6.5 GiB available
+  load    ██░░░░░░░░░░░░  13 %  0.50 1.25 2.00 on 4 processors
+  memory  ████████░░░░░░  59 %  9.5 GiB of 16.0 GiB used, 6.5 GiB available
 
 Disks
-  /         █████████████████████████████░  97 %  45.6 GiB of 50.0 GiB  inodes 12 %  ext4  /dev/vda1
-  /srv/nfs                                     ?  does not answer                    nfs4  nas:/export
+  /         █████████████░  97 %  45.6 GiB of 50.0 GiB  inodes 12 %  ext4
+  /srv/nfs                     ?  does not answer                    nfs4
 
 PHP
-  fpm/8.2             8.2.29  php8.2-fpm 8.2.29-1~deb12u1  patched by debian          running
-  cli/8.1@/usr/local  ?       no package                   patched by nobody but you
+  fpm/8.2             8.2.29  php8.2-fpm        patched by debian
+                              8.2.29-1~deb12u1
+  cli/8.1@/usr/local  ?       no package        patched by nobody but you
 
 Other tables
   backup  1 row, confirmed 5 s ago
@@ -124,20 +124,22 @@ Watchers
   system  failed   looked 12 s ago, last saw everything: never
 
 Not known
-  ? php /opt/x                      permission denied; run the agent as root or grant it CAP_DAC_READ_SEARCH
+  ? php /opt/x                      permission denied; run the agent as root or
+                                    grant it CAP_DAC_READ_SEARCH
   ? mount /srv/nfs size_bytes       does not answer
   ? php cli/8.1@/usr/local version  permission denied
 
 Open drifts (1)
-CRITICAL                                                                                                                          policy #12
+CRITICAL                                                              policy #12
   /var is 97 % full
   expected  less than 95 %
   actual    97 % (45.6 of 47.0 GiB)
-  since     2 h 5 min, from 2026-11-21 07:56:02 UTC on
-  hint      Find what grew: du -xh /var | sort -h | tail. Logs that nobody rotates and old releases of a deploy are the usual ones.
+  since     2 h 5 min (2026-11-21 07:56:02 UTC)
+  hint      Find what grew: du -xh /var | sort -h | tail. Logs that nobody
+            rotates and old releases of a deploy are the usual ones.
 
 Last events
-  2026-11-21 10:00:02 UTC  critical  oom_kill  2x  php-fpm8.2 was killed
+  1 min ago  critical  oom_kill  2x  php-fpm8.2 was killed
 "
     );
 }
