@@ -2,6 +2,10 @@
 //! the same one.
 
 pub mod detector;
+pub mod detectors;
+pub mod json;
+pub mod text;
+pub mod version;
 
 use std::fmt;
 use std::time::Duration;
@@ -140,9 +144,11 @@ pub struct Drift {
     pub hold: Duration,
     /// It closes only once it has been over for this long.
     pub calm: Duration,
+    /// When it began, where that is known better than by the moment it was found.
+    pub since: Option<Timestamp>,
 }
 
-/// What a detector says of one identity. Only `Holds` closes a drift; no verdict leaves it as it is.
+/// What a detector says of one identity. Nothing else closes a drift; no verdict leaves it as it is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// It deviates.
@@ -151,6 +157,22 @@ pub enum Verdict {
     Holds(Identity),
     /// It cannot be told, and why. Never green.
     Unknown(Identity, String),
+    /// It deviates, and a trusted actor made it so; the drift's `cause` says which, and by what evidence. It opens nothing,
+    /// and the baseline moves along.
+    Explained(Box<Drift>),
+    /// There is nothing to be judged any more: the row is gone, the series ended.
+    Moot(Identity),
+}
+
+impl Verdict {
+    /// Of which drift.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        match self {
+            Self::Drift(drift) | Self::Explained(drift) => drift.identity,
+            Self::Holds(identity) | Self::Unknown(identity, _) | Self::Moot(identity) => *identity,
+        }
+    }
 }
 
 /// Where a drift stands in its life. See product.md for the words.
@@ -168,7 +190,7 @@ pub enum DriftState {
     Approved,
     /// It went back to what it was by itself.
     Reverted,
-    /// Its rule or its host is no more.
+    /// Its rule, its host or what it was about is no more.
     Expired,
     /// The rule holds again; the host speaks again.
     Resolved,

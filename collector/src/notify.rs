@@ -41,6 +41,11 @@ pub trait Outbox: Send + Sync {
     /// # Errors
     /// The store's.
     fn alerts(&self, receiver: &str, limit: usize) -> Result<Vec<Alert>>;
+    /// Takes alerts that are not for `receiver` out of its outbox.
+    ///
+    /// # Errors
+    /// The store's.
+    fn pass_over(&self, receiver: &str, alerts: &[(u64, u32)]) -> Result<()>;
     /// Messages of `receiver` that wait.
     ///
     /// # Errors

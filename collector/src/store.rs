@@ -97,7 +97,7 @@ pub trait Tx {
     fn view(&mut self, host: &HostId) -> Result<Arc<HostView>>;
     /// Drifts that are not over: pending and open ones.
     fn known_drifts(&mut self, host: &HostId) -> Result<Vec<KnownDrift>>;
-    /// The number of the next new drift.
+    /// The number of the next new drift, another one at each call.
     fn next_drift(&mut self) -> Result<u64>;
     /// Keeps what was decided: drifts and the alerts in the outbox.
     fn record(&mut self, decided: &Transitions) -> Result<()>;
@@ -106,9 +106,14 @@ pub trait Tx {
 
     // --- the outbox
 
-    /// Alerts that are in no message of `receiver` yet, oldest first.
+    /// Makes a receiver known: alerts that came before it are not for it. One that is known already stays as it is. To be
+    /// called for each configured receiver at start, ahead of the first record.
+    fn begin_receiver(&mut self, receiver: &str) -> Result<()>;
+    /// Alerts that are in no message of `receiver` yet and were not passed over, oldest first.
     fn outbox(&mut self, receiver: &str, limit: usize) -> Result<Vec<Alert>>;
-    /// Messages of `receiver` that wait.
+    /// Notes alerts, as (drift, transition), that no route leads to this receiver: they leave its outbox.
+    fn pass_over(&mut self, receiver: &str, alerts: &[(u64, u32)]) -> Result<()>;
+    /// Messages of `receiver` that wait, oldest first, 1,000 at most.
     fn waiting(&mut self, receiver: &str) -> Result<Vec<Message>>;
     /// The alerts of a message.
     fn alerts_of(&mut self, message: &Message) -> Result<Vec<Alert>>;
@@ -163,9 +168,10 @@ pub struct EventFilter {
     pub kind: Option<String>,
     /// Not before.
     pub since: Option<Timestamp>,
-    /// Behind this one in order of receipt, for following: the number that came with it.
+    /// Behind this one in order of receipt, for following: the number that came with it. Then `limit` keeps the oldest of
+    /// them, so that none is skipped.
     pub after: Option<u64>,
-    /// At most so many, the newest.
+    /// At most so many: the newest.
     pub limit: usize,
 }
 

@@ -1,9 +1,14 @@
 //! All that is known of one host at one moment, and where it differs from its baseline. Pure: the store loads it, keeps
 //! it, and writes down what [`HostView::apply`] says has changed.
 
+mod apply;
+mod baseline;
+pub mod compare;
+mod samples;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use plumb_proto::model::{Fact, MetricType, Outcome, Problem, Series, TableDecl, Value};
+use plumb_proto::model::{Fact, MetricType, Outcome, Problem, Role, Series, TableDecl, Value};
 use plumb_proto::time::Timestamp;
 use plumb_proto::untrusted::Untrusted;
 
@@ -31,7 +36,8 @@ pub struct Row {
     pub fact: Fact,
     /// Since when it is so (the host's time, skew-corrected).
     pub since: Timestamp,
-    /// When it was last seen to be so.
+    /// When it was last seen to be so. A complete look of its owner confirms it without a [`Change`] of its own: see
+    /// [`HostView::confirm_loaded`].
     pub confirmed: Timestamp,
     /// Why the last look could not see this row; then `fact` is what was known before.
     pub stale: Option<String>,
@@ -46,14 +52,16 @@ pub struct TableView {
     pub decl: Option<TableDecl>,
     /// Its rows by key.
     pub rows: BTreeMap<Untrusted, Row>,
-    /// What was approved, by key: state columns only. `None` until the owner's first complete look. A column that is
-    /// not in a baseline row's map was null.
-    pub baseline: BTreeMap<Untrusted, BTreeMap<String, Value>>,
-    /// Watchers whose rows have a baseline.
-    pub baselined: BTreeSet<String>,
-    /// Columns that the baseline knows of: one that is declared later starts its own.
-    pub baseline_columns: BTreeSet<String>,
+    /// What was approved, by key.
+    pub baseline: BTreeMap<Untrusted, BaselineRow>,
+    /// Watchers whose rows have a baseline, each with the key prefixes that its looks have not been able to see so far:
+    /// rows there join the baseline when they are first seen.
+    pub baselined: BTreeMap<String, BTreeSet<Untrusted>>,
 }
+
+/// What was approved of one row: its state columns. `None`: the column was null. A column that is not in the map is not
+/// known yet (it could not be read, or it was declared later): it joins when it is first known.
+pub type BaselineRow = BTreeMap<String, Option<Value>>;
 
 /// The newest value of a series.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +72,8 @@ pub struct Sampled {
     pub at: Timestamp,
     /// `None`: it could not be read at that time.
     pub value: Option<f64>,
+    /// Of a counter: when it last grew, as far as is known.
+    pub risen: Option<Timestamp>,
 }
 
 /// How the newest look of a watcher ended.
@@ -79,6 +89,8 @@ pub struct WatcherView {
     pub problems: Vec<Problem>,
     /// When it last told rows or confirmed them completely.
     pub complete: Option<Timestamp>,
+    /// Tables whose full tell this look has begun, `true` once it has ended. Empty between looks.
+    pub told: BTreeMap<String, bool>,
 }
 
 /// All that is known of one host.
@@ -94,10 +106,11 @@ pub struct HostView {
     pub watchers: BTreeMap<String, WatcherView>,
 }
 
-/// What applying a report changed, for the store to write down.
+/// What applying a report changed, for the store to write down, in order. Where it names a row, the row stands in the
+/// view as it is after the whole report; it may be closed again by a later change of the same report.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// A row is new or other than before: the one before ends here.
+    /// A row is new or other than before: the one before ends at its `since`.
     Opened(Row),
     /// A row is gone since then.
     Closed {
@@ -115,8 +128,20 @@ pub enum Change {
         /// Key.
         key: Untrusted,
     },
-    /// The baseline of a table has changed.
+    /// The baseline of one row has changed; it is gone from the baseline if it is not in the view's.
     Baseline {
+        /// Table.
+        table: String,
+        /// Key.
+        key: Untrusted,
+    },
+    /// [`TableView::baselined`] of a table has changed.
+    Baselined {
+        /// Table.
+        table: String,
+    },
+    /// A table was declared anew.
+    Declared {
         /// Table.
         table: String,
     },
@@ -125,4 +150,46 @@ pub enum Change {
         /// Its name.
         watcher: String,
     },
+}
+
+impl HostView {
+    /// Nothing is known yet of this host.
+    #[must_use]
+    pub fn new(host: HostRow) -> Self {
+        Self { host, tables: BTreeMap::new(), series: BTreeMap::new(), watchers: BTreeMap::new() }
+    }
+
+    /// A row.
+    #[must_use]
+    pub fn row(&self, table: &str, key: &Untrusted) -> Option<&Row> {
+        self.tables.get(table)?.rows.get(key)
+    }
+
+    /// To be called once after loading: a row that is not stale was last confirmed by its owner's last complete look,
+    /// which leaves no trace at the row itself.
+    pub fn confirm_loaded(&mut self) {
+        for row in self.tables.values_mut().flat_map(|table| table.rows.values_mut()) {
+            let complete = self.watchers.get(&row.owner).and_then(|watcher| watcher.complete);
+            if let (None, Some(complete)) = (&row.stale, complete) {
+                row.confirmed = row.confirmed.max(complete);
+            }
+        }
+    }
+}
+
+impl TableView {
+    /// Names of the columns that are compared with the baseline.
+    pub fn state_columns(&self) -> impl Iterator<Item = &str> {
+        let columns = self.decl.iter().flat_map(|decl| &decl.columns);
+        columns.filter(|column| column.role == Role::State).map(|column| column.name.as_str())
+    }
+}
+
+impl Row {
+    /// Why a column is not known: the row could not be looked at, or the column could not be read.
+    #[must_use]
+    pub fn unknown(&self, column: &str) -> Option<&str> {
+        let reasons = &self.fact.unknown;
+        self.stale.as_ref().or_else(|| reasons.get("")).or_else(|| reasons.get(column)).map(String::as_str)
+    }
 }

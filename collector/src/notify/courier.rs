@@ -139,8 +139,7 @@ impl Courier {
         let (wanted, skipped): (Vec<_>, Vec<_>) =
             alerts.into_iter().partition(|alert| alert.at >= oldest && self.routes.wants(&self.name, alert));
         if !skipped.is_empty() {
-            let delivery = Delivery::Skipped;
-            self.outbox.save(&Message { delivery, ..self.message(&skipped, now) })?;
+            self.outbox.pass_over(&self.name, &numbers(&skipped))?;
         }
         // A full reading of wanted alerts is all that fits in memory: the rest is read once these are in messages.
         self.more &= wanted.len() < READ;
@@ -163,7 +162,7 @@ impl Courier {
     }
 
     fn message(&self, alerts: &[Alert], now: Timestamp) -> Message {
-        let alerts: Vec<(u64, u32)> = alerts.iter().map(|each| (each.drift, each.transition)).collect();
+        let alerts = numbers(alerts);
         Message {
             receiver: self.name.clone(),
             key: key(&alerts),
@@ -210,6 +209,10 @@ fn is_due(message: &Message, now: Timestamp) -> bool {
         Delivery::Waiting { next_try } => next_try <= now || next_try > now + RETRY_AFTER_CAP + RETRY_CAP,
         _ => false,
     }
+}
+
+fn numbers(alerts: &[Alert]) -> Vec<(u64, u32)> {
+    alerts.iter().map(|each| (each.drift, each.transition)).collect()
 }
 
 /// SHA-256 of the sorted `drift:transition`, a line each.

@@ -214,8 +214,6 @@ pub enum Delivery {
     Delivered,
     /// Given up.
     Failed,
-    /// Not for this receiver: no route leads its alerts there, or they are too old to be told.
-    Skipped,
 }
 
 /// Alerts that travel to one receiver together.

@@ -344,7 +344,7 @@ pub struct Delivery {
     pub created_ms: i64,
     #[prost(uint32, tag = "4")]
     pub tries: u32,
-    /// waiting, delivered, failed, skipped.
+    /// waiting, delivered, failed.
     #[prost(string, tag = "5")]
     pub state: ::prost::alloc::string::String,
     #[prost(sint64, optional, tag = "6")]

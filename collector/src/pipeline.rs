@@ -1,0 +1,200 @@
+//! Append, view, detect, decide: the way of a record, all in the caller's transaction. The ack leaves after its commit.
+//! A tick takes the same way without a record.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use plumb_proto::model::{Event, Severity};
+use plumb_proto::record::HostId;
+use plumb_proto::time::{Clock, Timestamp};
+use plumb_proto::untrusted::Untrusted;
+
+use crate::alert::{self, Situation};
+use crate::drift::detector::Detector;
+use crate::drift::detectors::silent::Silent;
+use crate::drift::{Drift, DriftState, Kind, KnownDrift, Subject, Verdict};
+use crate::store::{Approval, Incoming, Tx};
+use crate::view::compare::Standing;
+use crate::view::{HostView, Touched};
+
+/// Judges what comes in. One for the whole collector; the writer's thread calls it.
+pub struct Pipeline {
+    detectors: Vec<Box<dyn Detector>>,
+    silent: Silent,
+    repeat: Duration,
+    clock: Arc<dyn Clock>,
+    started: Duration,
+    heard: Mutex<HashMap<HostId, Duration>>,
+}
+
+impl Pipeline {
+    /// `repeat`: after how long an open drift is told again.
+    #[must_use]
+    pub fn new(detectors: Vec<Box<dyn Detector>>, silent: Silent, repeat: Duration, clock: Arc<dyn Clock>) -> Self {
+        let started = clock.monotonic();
+        Self { detectors, silent, repeat, clock, started, heard: Mutex::default() }
+    }
+
+    /// Takes a record: appends it, judges what it touched, decides. `false`: it was there already. `caught_up`: the host
+    /// has no older records waiting, so that people may be told how it stands.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn take(&self, tx: &mut dyn Tx, incoming: &Incoming<'_>, caught_up: bool) -> Result<bool> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(*incoming.host, self.clock.monotonic());
+        let Some(touched) = tx.append(incoming)? else {
+            return Ok(false); // sent twice, kept once
+        };
+        let sealed = Timestamp::from_millis(incoming.record.header.t_wall_ns / 1_000_000);
+        // late records are judged at their own time, none ahead of the collector's
+        let at = corrected(sealed, incoming.skew_ms).min(incoming.received);
+        self.judge(tx, incoming.host, &touched, at, incoming.received, !caught_up)?;
+        Ok(true)
+    }
+
+    /// Judges a host without a record: silence, and what waits for time to pass. `sweep`: all that is known of it, for
+    /// rules that time alone breaks or that are new; once an hour and after a start will do.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn tick(&self, tx: &mut dyn Tx, host: &HostId, now: Timestamp, sweep: bool) -> Result<()> {
+        let touched = if sweep { everything(&*tx.view(host)?) } else { waiting(&tx.known_drifts(host)?) };
+        self.judge(tx, host, &touched, now, now, false)
+    }
+
+    /// Makes today's state the baseline, and ends the `changed` drifts that this settles. Answers those.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn approve(
+        &self,
+        tx: &mut dyn Tx,
+        host: &HostId,
+        what: &Approval<'_>,
+        note: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Vec<KnownDrift>> {
+        tx.approve(host, what)?;
+        let view = tx.view(host)?;
+        let mut known = tx.known_drifts(host)?;
+        known.retain(|each| each.drift.kind == Kind::Changed && is_settled(&view, &each.drift.subject));
+        let decided = alert::end(&known, DriftState::Approved, note, &self.situation(&view, now, now, false));
+        tx.record(&decided)?;
+        Ok(decided.drifts)
+    }
+
+    /// Ends the drifts of a host that `is_over` picks, as expired: their rule was removed, the host retired.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn expire(
+        &self,
+        tx: &mut dyn Tx,
+        host: &HostId,
+        now: Timestamp,
+        is_over: &dyn Fn(&Drift) -> bool,
+    ) -> Result<()> {
+        let mut known = tx.known_drifts(host)?;
+        known.retain(|each| is_over(&each.drift));
+        if known.is_empty() {
+            return Ok(());
+        }
+        let view = tx.view(host)?;
+        tx.record(&alert::end(&known, DriftState::Expired, None, &self.situation(&view, now, now, false)))
+    }
+
+    fn judge(
+        &self,
+        tx: &mut dyn Tx,
+        host: &HostId,
+        touched: &Touched,
+        at: Timestamp,
+        now: Timestamp,
+        late: bool,
+    ) -> Result<()> {
+        let view = tx.view(host)?;
+        let mut verdicts = self.silent.judge(&view, self.quiet(host), at);
+        verdicts.extend(self.detectors.iter().flat_map(|each| each.detect(&view, touched, at)));
+        for verdict in &verdicts {
+            if let Verdict::Explained(drift) = verdict {
+                follow(tx, host, drift, at)?;
+            }
+        }
+        let known = tx.known_drifts(host)?;
+        let situation = self.situation(&view, at, now, late);
+        let decided = alert::transitions(&known, verdicts, &situation, &mut || tx.next_drift())?;
+        if decided.is_empty() { Ok(()) } else { tx.record(&decided) }
+    }
+
+    /// For how long a host was not heard of. Before it was ever heard of, the collector's own start counts.
+    fn quiet(&self, host: &HostId) -> Duration {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied();
+        self.clock.monotonic().saturating_sub(heard.unwrap_or(self.started))
+    }
+
+    fn situation<'a>(&self, view: &'a HostView, at: Timestamp, now: Timestamp, late: bool) -> Situation<'a> {
+        Situation { host: &view.host, at, now, repeat: self.repeat, late }
+    }
+}
+
+/// A host's time by the collector's clock.
+fn corrected(at: Timestamp, skew_ms: i64) -> Timestamp {
+    Timestamp::from_millis(at.millis().saturating_sub(skew_ms))
+}
+
+/// A trusted actor made a change: the baseline moves along, and the history says who it was.
+fn follow(tx: &mut dyn Tx, host: &HostId, drift: &Drift, at: Timestamp) -> Result<()> {
+    let Subject::Row { table, key, field } = &drift.subject else { return Ok(()) };
+    tx.approve(host, &Approval::Field(table, key, field.as_deref()))?;
+    let cause = drift.cause.as_deref().unwrap_or_default();
+    let text = Untrusted::from(format!("{} ({cause})", drift.title));
+    let fields = std::collections::BTreeMap::new();
+    let kind = "explained_change".to_owned();
+    tx.collector_event(host, &Event { at, kind, severity: Severity::Info, text, fields, count: 1 })
+}
+
+/// Whether a subject stands as its baseline says, or is gone from both.
+fn is_settled(view: &HostView, subject: &Subject) -> bool {
+    let Subject::Row { table, key, field } = subject else { return false };
+    let Some(table) = view.tables.get(table) else { return false };
+    let all = table.compare(key);
+    let of_field = all.iter().find(|each| each.field == field.as_deref());
+    match of_field {
+        Some(comparison) => comparison.standing == Standing::Same,
+        // a column of a row that is gone, and approved so
+        None => all.iter().any(|each| each.standing == Standing::Same),
+    }
+}
+
+/// What live drifts are about.
+fn waiting(known: &[KnownDrift]) -> Touched {
+    let mut touched = Touched::default();
+    for each in known {
+        match &each.drift.subject {
+            Subject::Row { table, key, .. } => {
+                touched.rows.entry(table.clone()).or_default().insert(key.clone());
+            }
+            Subject::Series(series) => {
+                touched.series.insert(series.clone());
+            }
+            Subject::Watcher(_) | Subject::Host => {}
+        }
+    }
+    touched
+}
+
+/// All rows, those of the baseline too, and all series.
+fn everything(view: &HostView) -> Touched {
+    let mut touched = Touched::default();
+    for (name, table) in &view.tables {
+        let keys = table.rows.keys().chain(table.baseline.keys()).cloned().collect();
+        touched.rows.insert(name.clone(), keys);
+    }
+    touched.series = view.series.values().flat_map(|of_name| of_name.keys().cloned()).collect();
+    touched
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! What may be asked from beside the writer.
+
+use plumb_proto::model::{ColumnDecl, ColumnType, Outcome, Payload, Role, TableDecl};
+use plumb_proto::record::{Epoch, HostId};
+
+use super::bench::{Sender, at, bare, each_engine, event, fact, full, host_row, php, report};
+use crate::store::rows::{HostState, Quarantined};
+use crate::store::{EventFilter, FactFilter};
+
+#[test]
+fn a_reader_sees_what_is_committed_and_nothing_else() {
+    each_engine(|bench| {
+        let mut web = bench.enrol(1, "web1");
+        let mut reader = bench.ask();
+        let record = web.seal(&full(1, vec![fact("fpm/8.2", "8.2.29")]));
+        bench.tx(|tx| {
+            web.take(tx, &record)?;
+            assert!(reader.view(&web.host)?.tables.is_empty());
+            Ok(())
+        });
+        assert_eq!(reader.view(&web.host).unwrap().tables["php"].rows.len(), 1);
+        assert!(reader.view(&HostId([9; 16])).is_err());
+    });
+}
+
+#[test]
+fn facts_are_told_over_hosts_with_when_they_were_last_confirmed() {
+    each_engine(|bench| {
+        let mut web = bench.enrol(1, "web1");
+        web.send(bench, &full(1, vec![fact("fpm/8.2", "8.2.29"), fact("cli/8.2", "8.2.29")]));
+        web.send(bench, &bare(2));
+        let mut other = host_row(2, "web2");
+        other.groups = [("client".to_owned(), "bravo".to_owned())].into();
+        bench.tx(|tx| tx.save_host(&other));
+        Sender::new(other.id, Epoch([2; 16])).send(bench, &full(1, vec![fact("fpm/7.4", "7.4.33")]));
+        let told = |bench: &mut super::bench::Bench, filter: &FactFilter| -> Vec<String> {
+            let rows = bench.ask().facts("php", filter).unwrap();
+            rows.iter().map(|(host, row)| format!("{} {} {}", host.name, row.fact.key, row.confirmed)).collect()
+        };
+        let (first, second) = (at(60).to_string(), at(120).to_string());
+        let all = [format!("web1 cli/8.2 {second}"), format!("web1 fpm/8.2 {second}"), format!("web2 fpm/7.4 {first}")];
+        assert_eq!(told(bench, &FactFilter::default()), all);
+        let bravo = FactFilter { groups: other.groups.clone(), ..FactFilter::default() };
+        assert_eq!(told(bench, &bravo), all[2..]);
+        assert_eq!(told(bench, &FactFilter { host: Some(web.host), ..FactFilter::default() }), all[..2]);
+        other.state = HostState::Retired;
+        bench.tx(|tx| tx.save_host(&other));
+        assert_eq!(told(bench, &FactFilter::default()), all[..2]);
+        assert_eq!(bench.ask().facts("database", &FactFilter::default()).unwrap(), []);
+    });
+}
+
+#[test]
+fn events_are_told_once_in_order_of_receipt_and_can_be_followed() {
+    each_engine(|bench| {
+        let mut web = bench.enrol(1, "web1");
+        web.skew_ms = 5000;
+        let mut told = report(1, Outcome::Done, Vec::new());
+        told.events = vec![event("oom_kill", "one"), event("login", "two")];
+        let mut again = report(2, Outcome::Done, Vec::new());
+        again.events = vec![event("oom_kill", "three")];
+        web.send(bench, &Payload { reports: vec![told, again], ..Payload::default() });
+        bench.tx(|tx| tx.collector_event(&web.host, &event("gap", "four")));
+        bench.tx(|tx| tx.collector_event(&web.host, &event("gap", "five")));
+        let mut asked = |filter: EventFilter| {
+            let events = bench.ask().events(&HostId([1; 16]), &filter).unwrap();
+            events.iter().map(|(_, row)| row.event.text.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        let all = EventFilter { limit: 100, ..EventFilter::default() };
+        assert_eq!(asked(all.clone()), "one two three four five");
+        assert_eq!(asked(EventFilter { limit: 2, ..all.clone() }), "four five");
+        assert_eq!(asked(EventFilter { kind: Some("oom_kill".to_owned()), ..all.clone() }), "one three");
+        assert_eq!(asked(EventFilter { since: Some(at(5)), ..all.clone() }), "four five");
+        let rows = bench.ask().events(&web.host, &all).unwrap();
+        let (number, second) = &rows[1];
+        assert_eq!((second.id, second.watcher.as_str()), ((web.epoch, 1, 1), "php"));
+        assert_eq!((&second.event.fields, second.event.at), (&event("login", "two").fields, at(0)));
+        assert_eq!((rows[4].1.id, rows[4].1.watcher.as_str()), ((Epoch::default(), 2, 0), "collector"));
+        let behind = EventFilter { after: Some(*number), limit: 2, ..all };
+        let next = bench.ask().events(&web.host, &behind).unwrap();
+        assert_eq!(next, rows[2..4]);
+    });
+}
+
+#[test]
+fn the_schema_names_the_newest_declaration_of_each_table() {
+    each_engine(|bench| {
+        let mut web = bench.enrol(1, "web1");
+        web.send(bench, &full(1, vec![]));
+        let mut other = bench.enrol(2, "web2");
+        other.send(bench, &full(1, vec![]));
+        assert_eq!(bench.ask().schema().unwrap(), [php()]);
+        let column =
+            ColumnDecl { name: "ini".to_owned(), kind: ColumnType::List, role: Role::State, doc: "x".to_owned() };
+        let grown = TableDecl { columns: [php().columns, vec![column]].concat(), ..php() };
+        web.send(bench, &Payload { tables: vec![grown.clone()], ..Payload::default() });
+        assert_eq!(bench.ask().schema().unwrap(), [grown]);
+        assert_eq!(bench.view(&other.host).tables["php"].decl, Some(php()));
+        assert_eq!(bench.view(&web.host), bench.kept_view(&web.host));
+    });
+}
+
+#[test]
+fn what_belongs_to_no_chain_is_kept_aside_and_the_chain_stays_whole() {
+    each_engine(|bench| {
+        let mut web = bench.enrol(1, "web1");
+        web.send(bench, &full(1, vec![]));
+        let strange = Quarantined {
+            host: web.host,
+            epoch: web.epoch,
+            seq: u64::MAX,
+            hash: plumb_proto::record::Hash([5; 32]),
+            reason: "fork".to_owned(),
+            size: u64::MAX,
+            head: vec![0; 9000],
+        };
+        bench.tx(|tx| tx.quarantine(&strange, at(1)).and_then(|()| tx.quarantine(&strange, at(2))));
+        assert_eq!(bench.ask().verify().unwrap(), (1, vec![]));
+    });
+}

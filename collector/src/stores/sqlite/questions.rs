@@ -1,0 +1,83 @@
+//! Reading, on a connection of its own that cannot write. Each answer is one snapshot, except `verify`, which walks page
+//! by page so that it never holds the writer's check-points up.
+
+use anyhow::{Context, Result};
+use plumb_proto::limits;
+use plumb_proto::model::TableDecl;
+use plumb_proto::record::HostId;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::{audit, codec, drifts, events, hosts, load, outbox, verify};
+use crate::drift::KnownDrift;
+use crate::store::rows::{Alert, EventRow, HostRow, Message};
+use crate::store::{DriftFilter, EventFilter, FactFilter, Questions};
+use crate::view::{HostView, Row};
+
+/// A reader.
+pub struct Reader {
+    conn: Connection,
+}
+
+impl Reader {
+    /// On a connection that was opened for reading only.
+    pub fn new(conn: Connection) -> Self {
+        Self { conn }
+    }
+
+    fn snapshot(&mut self) -> Result<Transaction<'_>> {
+        Ok(self.conn.transaction_with_behavior(TransactionBehavior::Deferred)?)
+    }
+}
+
+impl Questions for Reader {
+    fn hosts(&mut self) -> Result<Vec<HostRow>> {
+        let hosts = hosts::all(&self.conn, false)?;
+        Ok(hosts.into_iter().take(limits::QUERY_ROWS).map(|(_, host)| host).collect())
+    }
+
+    fn view(&mut self, host: &HostId) -> Result<HostView> {
+        let snapshot = self.snapshot()?;
+        let (no, row) = hosts::by_id(&snapshot, host)?.with_context(|| format!("host {host} is not enrolled"))?;
+        Ok(load::view(&snapshot, no, row)?.0)
+    }
+
+    fn drifts(&mut self, filter: &DriftFilter) -> Result<Vec<KnownDrift>> {
+        drifts::read(&*self.snapshot()?, filter)
+    }
+
+    fn facts(&mut self, table: &str, filter: &FactFilter) -> Result<Vec<(HostRow, Row)>> {
+        let snapshot = self.snapshot()?;
+        let mut found = Vec::new();
+        for (no, host) in hosts::chosen(&snapshot, filter.host.as_ref(), &filter.groups)? {
+            let left = limits::QUERY_ROWS - found.len();
+            if left == 0 {
+                break;
+            }
+            found.extend(load::table(&snapshot, no, table, left)?.into_iter().map(|row| (host.clone(), row)));
+        }
+        Ok(found)
+    }
+
+    fn events(&mut self, host: &HostId, filter: &EventFilter) -> Result<Vec<(u64, EventRow)>> {
+        events::read(&*self.snapshot()?, host, filter)
+    }
+
+    fn schema(&mut self) -> Result<Vec<TableDecl>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT decl FROM declarations WHERE no IN (SELECT max(decl) FROM host_tables GROUP BY name) ORDER BY name",
+        )?;
+        statement.query_and_then([], |row| codec::decl_from(row.get_ref(0)?.as_blob()?))?.collect()
+    }
+
+    fn messages(&mut self, limit: usize) -> Result<Vec<(Message, Vec<Alert>)>> {
+        outbox::newest(&*self.snapshot()?, limit)
+    }
+
+    fn verify(&mut self) -> Result<(u64, Vec<String>)> {
+        let (mut links, mut faults) = verify::ledger(&self.conn)?;
+        let (held, failed) = audit::verify(&self.conn)?;
+        links += held;
+        faults.extend(failed);
+        Ok((links, faults))
+    }
+}

@@ -1,0 +1,141 @@
+//! Samples: chunks of columns, and the numbers that their series have on a host.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result};
+use plumb_proto::model::{Block, MetricType, Series};
+use plumb_proto::time::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::codec;
+use super::packer::{self, Packer};
+use super::sql::word;
+use crate::view::{HostView, Sampled};
+
+/// A chunk of one record. Hours and days (1 and 2) are merged of these.
+const RECORD: i64 = 0;
+/// A counter that keeps growing has the moment written down once it has moved on by so much: after a restart it is at
+/// most this old. One that grows seldom is exact.
+const RISEN_EVERY_MS: i64 = 15 * 60 * 1000;
+
+/// A series as it is numbered on its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    /// Its number.
+    id: u32,
+    /// When it had last grown, as written down.
+    risen: Option<Timestamp>,
+}
+
+/// All series of a host.
+pub type SeriesIds = HashMap<Series, Numbered>;
+
+/// The word of a metric's type.
+fn kind_to(kind: MetricType) -> &'static str {
+    match kind {
+        MetricType::Counter => "counter",
+        MetricType::Gauge => "gauge",
+    }
+}
+
+fn parse_kind(word: &str) -> Option<MetricType> {
+    [MetricType::Counter, MetricType::Gauge].into_iter().find(|each| kind_to(*each) == word)
+}
+
+/// Writes one block as a chunk, numbering series that are new. `view` has taken it up already.
+pub fn write(
+    conn: &Connection,
+    (host, receipt, position): (i64, i64, usize),
+    (view, ids): (&HostView, &mut SeriesIds),
+    (block, shift_ms): (&Block, i64),
+    packer: &mut Packer,
+) -> Result<()> {
+    let shift = |at: &Timestamp| Timestamp::from_millis(at.millis().saturating_add(shift_ms));
+    let times: Vec<Timestamp> = block.times.iter().map(shift).collect();
+    let (Some(start), Some(end)) = (times.iter().min(), times.iter().max()) else { return Ok(()) };
+    let mut columns = Vec::with_capacity(block.columns.len());
+    for (series, kind, values) in &block.columns {
+        let numbered = match ids.get(series) {
+            Some(numbered) => *numbered,
+            None => number(conn, host, ids, series, *kind)?,
+        };
+        columns.push((numbered.id, values.as_slice()));
+        let risen = view.series.get(&series.name).and_then(|of_name| of_name.get(series)).and_then(|each| each.risen);
+        if let Some(risen) = risen.filter(|risen| has_moved(numbered.risen, *risen)) {
+            conn.prepare_cached("UPDATE series SET risen_ms = ?3 WHERE host = ?1 AND id = ?2")?.execute(params![
+                host,
+                numbered.id,
+                risen.millis()
+            ])?;
+            ids.insert(series.clone(), Numbered { risen: Some(risen), ..numbered });
+        }
+    }
+    let packed = packer.pack(&codec::block_to(&times, &columns))?;
+    let mut statement = conn.prepare_cached(
+        "INSERT INTO chunks (host, watcher, span, start_ms, receipt, position, end_ms, block)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    let (start, end) = (start.millis(), end.millis());
+    let position = i64::try_from(position)?;
+    statement.execute(params![host, block.watcher, RECORD, start, receipt, position, end, packed])?;
+    Ok(())
+}
+
+fn has_moved(written: Option<Timestamp>, risen: Timestamp) -> bool {
+    written.is_none_or(|written| risen.millis().saturating_sub(written.millis()).saturating_abs() >= RISEN_EVERY_MS)
+}
+
+fn number(conn: &Connection, host: i64, ids: &mut SeriesIds, series: &Series, kind: MetricType) -> Result<Numbered> {
+    let numbered = Numbered { id: u32::try_from(ids.len())?, risen: None };
+    conn.prepare_cached("INSERT INTO series (host, id, name, kind, labels) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![host, numbered.id, series.name, kind_to(kind), codec::labels_to(series)])?;
+    ids.insert(series.clone(), numbered);
+    Ok(numbered)
+}
+
+/// Loads the series of a host, and into `view` the newest value of each that the newest chunk of its watcher holds.
+pub fn load(conn: &Connection, host: i64, view: &mut HostView) -> Result<SeriesIds> {
+    let mut ids = SeriesIds::new();
+    let mut by_id = HashMap::new();
+    let mut statement = conn.prepare_cached("SELECT id, name, kind, labels, risen_ms FROM series WHERE host = ?1")?;
+    let mut rows = statement.query([host])?;
+    while let Some(row) = rows.next()? {
+        let id: u32 = row.get(0)?;
+        let kind = word(row.get_ref(2)?.as_str()?, parse_kind)?;
+        let series = codec::series_from(row.get(1)?, row.get_ref(3)?.as_blob()?)?;
+        let risen = row.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis);
+        ids.insert(series.clone(), Numbered { id, risen });
+        by_id.insert(id, (series, kind, risen));
+    }
+    let mut newest = conn.prepare_cached(
+        "SELECT block FROM chunks WHERE host = ?1 AND watcher = ?2 AND span = ?3 
+         ORDER BY start_ms DESC, receipt DESC, position DESC LIMIT 1",
+    )?;
+    let mut watchers = conn.prepare_cached("SELECT DISTINCT watcher FROM chunks WHERE host = ?1")?;
+    let watchers = watchers.query_map([host], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    for watcher in watchers {
+        let mut rows = newest.query(params![host, watcher, RECORD])?;
+        let Some(row) = rows.next()? else { continue };
+        let (times, columns) = codec::block_from(&packer::unpack(row.get_ref(0)?.as_blob()?)?)?;
+        let Some(at) = times.last().copied() else { continue };
+        for (id, values) in columns {
+            let (series, kind, written) = by_id.get(&id).with_context(|| format!("series {id} has no name"))?;
+            let grew = (*kind == MetricType::Counter).then(|| last_growth(&values)).flatten();
+            let risen = grew.and_then(|position| times.get(position)).copied().max(*written);
+            let value = values.last().copied().flatten();
+            let sampled = Sampled { kind: *kind, at, value, risen };
+            view.series.entry(series.name.clone()).or_default().insert(series.clone(), sampled);
+        }
+    }
+    Ok(ids)
+}
+
+/// Where a counter last grew within a chunk; what was before it is not known.
+fn last_growth(values: &[Option<f64>]) -> Option<usize> {
+    let known: Vec<(usize, f64)> = values.iter().enumerate().filter_map(|(i, value)| value.map(|v| (i, v))).collect();
+    known
+        .windows(2)
+        .rev()
+        .find(|pair| pair[1].1 > pair[0].1 || (pair[1].1 < pair[0].1 && pair[1].1 > 0.0))
+        .map(|pair| pair[1].0)
+}

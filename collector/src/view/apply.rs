@@ -1,0 +1,263 @@
+//! What a report does to the view of its host.
+//!
+//! Rows belong to (host, watcher, table). A row is gone only by a complete look that no longer has it: by the end of a
+//! full tell, by a key that is named as gone, by an absent subject; never by a look that failed, by a tell that was left
+//! unfinished, nor under a problem.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plumb_proto::limits;
+use plumb_proto::model::{Fact, Outcome, Problem, Report, Slice, TableDecl, Tell};
+use plumb_proto::time::Timestamp;
+use plumb_proto::untrusted::Untrusted;
+
+use super::{Change, HostView, Row, Touched, WatcherView};
+
+impl HostView {
+    /// Takes up a table's declaration. Its new columns start their own baseline, row by row, when they are first told.
+    pub fn declare(&mut self, decl: &TableDecl) -> Vec<Change> {
+        let table = self.tables.entry(decl.name.clone()).or_default();
+        if table.decl.as_ref() == Some(decl) {
+            return Vec::new();
+        }
+        table.decl = Some(decl.clone());
+        vec![Change::Declared { table: decl.name.clone() }]
+    }
+
+    /// Takes up what a watcher said. `at` is the time of the report by the collector's clock (skew-corrected).
+    pub fn apply(&mut self, report: &Report, at: Timestamp, touched: &mut Touched) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let mut saying = Saying { report, at, look: self.continue_look(report, at), changes: &mut changes };
+        for slice in &report.slices {
+            self.take_slice(slice, &mut saying);
+        }
+        if report.outcome == Outcome::Absent {
+            let fresh: BTreeSet<_> = told_keys(report).collect();
+            self.close_unless(None, &mut saying, |row| fresh.contains(&(row.table.as_str(), &row.fact.key)));
+        }
+        match report.outcome {
+            Outcome::More => {}
+            Outcome::Done | Outcome::Absent => {
+                self.confirm(&mut saying);
+                self.begin_baselines(&report.watcher, &saying.look, saying.changes);
+                saying.look.complete = Some(at);
+                saying.look.told.clear();
+            }
+            Outcome::Failed => {
+                self.fail(&mut saying);
+                saying.look.told.clear();
+            }
+        }
+        self.watchers.insert(report.watcher.clone(), saying.look);
+        changes.push(Change::Looked { watcher: report.watcher.clone() });
+        touch(&changes, touched);
+        touched.watchers.insert(report.watcher.clone());
+        changes
+    }
+
+    /// The state of the look that this report begins or continues. A new look voids what an unfinished one had begun.
+    fn continue_look(&self, report: &Report, at: Timestamp) -> WatcherView {
+        let before = self.watchers.get(&report.watcher);
+        let mut look = WatcherView {
+            look: report.look,
+            at,
+            outcome: report.outcome,
+            problems: report.problems.clone(),
+            complete: before.and_then(|each| each.complete),
+            told: BTreeMap::new(),
+        };
+        if let Some(before) = before.filter(|each| each.outcome == Outcome::More && each.look == report.look) {
+            let more = std::mem::replace(&mut look.problems, before.problems.clone());
+            for problem in more {
+                if !look.problems.contains(&problem) && look.problems.len() < limits::ELEMENTS {
+                    look.problems.push(problem);
+                }
+            }
+            look.told = before.told.clone();
+        }
+        look
+    }
+
+    fn take_slice(&mut self, slice: &Slice, saying: &mut Saying<'_>) {
+        let name = slice.table.as_str();
+        self.tables.entry(name.to_owned()).or_default();
+        if slice.tell == Tell::FullFirst {
+            self.forget_look(name, saying);
+            saying.look.told.insert(name.to_owned(), false);
+        }
+        let spans = matches!(slice.tell, Tell::FullFirst | Tell::Full | Tell::FullLast);
+        for fact in &slice.facts {
+            self.tell(name, fact, spans, saying);
+        }
+        match slice.tell {
+            Tell::Delta => {
+                let gone: BTreeSet<&Untrusted> = slice.gone.iter().collect();
+                self.close_unless(Some(name), saying, |row| !gone.contains(&row.fact.key));
+            }
+            Tell::FullFirst | Tell::Full => {}
+            // the end of a tell whose begin was never seen says nothing about what is gone
+            Tell::FullLast if !saying.look.told.contains_key(name) => {}
+            Tell::FullLast => {
+                let look = saying.report.look;
+                self.close_unless(Some(name), saying, |row| row.look == look);
+                saying.look.told.insert(name.to_owned(), true);
+            }
+            Tell::FullOnly => {
+                let told: BTreeSet<&Untrusted> = slice.facts.iter().map(|fact| &fact.key).collect();
+                self.close_unless(Some(name), saying, |row| told.contains(&row.fact.key));
+                saying.look.told.insert(name.to_owned(), true);
+            }
+        }
+    }
+
+    /// Writes a row, unless the table is full: then that is a problem of this look.
+    fn tell(&mut self, name: &str, fact: &Fact, spans: bool, saying: &mut Saying<'_>) {
+        let table = self.tables.entry(name.to_owned()).or_default();
+        let (watcher, look, at) = (&saying.report.watcher, saying.report.look, saying.at);
+        let count = table.rows.len();
+        match table.rows.get_mut(&fact.key) {
+            Some(row) if row.owner == *watcher && row.fact == *fact => {
+                let moved = row.stale.take().is_some() || (spans && row.look != look);
+                (row.look, row.confirmed) = (look, at);
+                if moved {
+                    saying.changes.push(Change::Touched { table: name.to_owned(), key: fact.key.clone() });
+                }
+            }
+            None if count >= limits::TABLE_ROWS => {
+                let full = overflow(name, &fact.key);
+                if !saying.look.problems.iter().any(|each| each.table == name && each.error == full.error) {
+                    saying.look.problems.push(full);
+                }
+                return;
+            }
+            _ => {
+                let row = Row {
+                    table: name.to_owned(),
+                    owner: watcher.clone(),
+                    fact: fact.clone(),
+                    since: at,
+                    confirmed: at,
+                    stale: None,
+                    look,
+                };
+                table.rows.insert(fact.key.clone(), row.clone());
+                saying.changes.push(Change::Opened(row));
+            }
+        }
+        table.join(name, &fact.key, saying.changes);
+    }
+
+    /// Ends rows of the watcher (in one table, or in all) that are not to be kept. Rows under a problem stay, as stale,
+    /// except those that it names as gone.
+    fn close_unless(&mut self, only: Option<&str>, saying: &mut Saying<'_>, keep: impl Fn(&Row) -> bool) {
+        let Saying { report, at, look, changes } = saying;
+        let tables = self.tables.iter_mut().filter(|(name, _)| only.is_none_or(|only| only == name.as_str()));
+        for (name, table) in tables {
+            table.rows.retain(|key, row| {
+                if row.owner != report.watcher || keep(row) {
+                    return true;
+                }
+                if let Some(problem) = covering(&look.problems, name, key) {
+                    make_stale(row, reason(problem), changes);
+                    return true;
+                }
+                changes.push(Change::Closed { table: name.clone(), key: key.clone(), at: *at });
+                false
+            });
+        }
+    }
+
+    /// A complete look: rows that it did not tell are as they were, unless a problem covers them.
+    fn confirm(&mut self, saying: &mut Saying<'_>) {
+        let Saying { report, at, look, changes } = saying;
+        let fresh: BTreeSet<_> = told_keys(report).collect();
+        for (name, table) in &mut self.tables {
+            let told_in_full = look.told.contains_key(name);
+            for (key, row) in table.rows.iter_mut().filter(|(_, row)| row.owner == report.watcher) {
+                let told = (told_in_full && row.look == report.look) || fresh.contains(&(name.as_str(), key));
+                match covering(&look.problems, name, key) {
+                    Some(problem) if !told => make_stale(row, reason(problem), changes),
+                    _ => {
+                        row.confirmed = *at;
+                        if row.stale.take().is_some() {
+                            changes.push(Change::Touched { table: name.clone(), key: key.clone() });
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A look that broke: rows are unknown, none is gone.
+    fn fail(&mut self, saying: &mut Saying<'_>) {
+        let Saying { report, look, changes, .. } = saying;
+        for (name, table) in &mut self.tables {
+            for (key, row) in table.rows.iter_mut().filter(|(_, row)| row.owner == report.watcher) {
+                let problem = covering(&look.problems, name, key).or(look.problems.first());
+                make_stale(row, problem.map_or_else(|| format!("watcher {} failed", report.watcher), reason), changes);
+            }
+        }
+    }
+
+    /// Takes the number of a look that begins off rows that carry it by chance (an epoch before used it, too).
+    fn forget_look(&mut self, name: &str, saying: &mut Saying<'_>) {
+        let Saying { report, changes, .. } = saying;
+        let rows = self.tables.get_mut(name).into_iter().flat_map(|table| &mut table.rows);
+        for (key, row) in rows.filter(|(_, row)| row.owner == report.watcher && row.look == report.look) {
+            row.look = u64::MAX;
+            changes.push(Change::Touched { table: name.to_owned(), key: key.clone() });
+        }
+    }
+}
+
+/// A report while it is being taken up.
+struct Saying<'a> {
+    report: &'a Report,
+    at: Timestamp,
+    look: WatcherView,
+    changes: &'a mut Vec<Change>,
+}
+
+fn told_keys(report: &Report) -> impl Iterator<Item = (&str, &Untrusted)> {
+    report.slices.iter().flat_map(|slice| slice.facts.iter().map(|fact| (slice.table.as_str(), &fact.key)))
+}
+
+fn make_stale(row: &mut Row, reason: String, changes: &mut Vec<Change>) {
+    if row.stale.as_ref() != Some(&reason) {
+        row.stale = Some(reason);
+        changes.push(Change::Touched { table: row.table.clone(), key: row.fact.key.clone() });
+    }
+}
+
+/// The problem that covers a key, if one does.
+pub(super) fn covering<'a>(problems: &'a [Problem], table: &str, key: &Untrusted) -> Option<&'a Problem> {
+    problems.iter().find(|each| each.table == table && key.as_bytes().starts_with(each.key_prefix.as_bytes()))
+}
+
+fn reason(problem: &Problem) -> String {
+    if problem.hint.is_empty() { problem.error.clone() } else { format!("{}; {}", problem.error, problem.hint) }
+}
+
+fn overflow(table: &str, key: &Untrusted) -> Problem {
+    Problem {
+        table: table.to_owned(),
+        key_prefix: key.clone(),
+        path: Untrusted::default(),
+        error: format!("the table has more than {} rows", limits::TABLE_ROWS),
+        hint: String::new(),
+    }
+}
+
+/// What detectors have to look at.
+fn touch(changes: &[Change], touched: &mut Touched) {
+    for change in changes {
+        let (table, key) = match change {
+            Change::Opened(row) => (&row.table, &row.fact.key),
+            Change::Closed { table, key, .. } | Change::Touched { table, key } | Change::Baseline { table, key } => {
+                (table, key)
+            }
+            Change::Baselined { .. } | Change::Declared { .. } | Change::Looked { .. } => continue,
+        };
+        touched.rows.entry(table.clone()).or_default().insert(key.clone());
+    }
+}
