@@ -4,6 +4,8 @@
 pub mod detector;
 pub mod detectors;
 pub mod json;
+pub mod policy;
+pub mod support;
 pub mod text;
 pub mod version;
 

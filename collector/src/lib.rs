@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod drift;
 pub mod ledger;
+pub mod nearest;
 pub mod notify;
 pub mod pipeline;
 pub mod store;

@@ -74,6 +74,8 @@ pub struct Sampled {
     pub value: Option<f64>,
     /// Of a counter: when it last grew, as far as is known.
     pub risen: Option<Timestamp>,
+    /// Of a counter: its growth per second, averaged as load averages are over some five minutes, as far as is known.
+    pub rate: Option<f64>,
 }
 
 /// How the newest look of a watcher ended.

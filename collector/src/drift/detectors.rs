@@ -1,4 +1,5 @@
 //! The detectors, one kind of drift each.
 
 pub mod changed;
+mod policy;
 pub mod silent;
