@@ -1,1 +1,8 @@
-//! Begun.
+//! Plumb's agent: observes a host, and delivers what it saw. A library too, so that tests can run one in-process.
+
+pub mod deliver;
+pub mod host;
+pub mod link;
+pub mod state;
+pub mod watcher;
+pub mod watchers;

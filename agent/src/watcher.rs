@@ -3,6 +3,10 @@
 //!
 //! A watcher looks at what *is*; a file event only brings the look forward, so a lost event costs time, never truth.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -164,6 +168,8 @@ pub struct Look<'a> {
     pub trigger: &'a [PathBuf],
     stored: &'a dyn Fn(&str) -> Option<Vec<u8>>,
     told: Told,
+    /// Where each row is in `told.facts`, by table and key.
+    index: HashMap<(&'static str, Untrusted), usize>,
 }
 
 impl<'a> Look<'a> {
@@ -174,7 +180,7 @@ impl<'a> Look<'a> {
         trigger: &'a [PathBuf],
         stored: &'a dyn Fn(&str) -> Option<Vec<u8>>,
     ) -> Self {
-        Self { host, now, trigger, stored, told: Told::default() }
+        Self { host, now, trigger, stored, told: Told::default(), index: HashMap::new() }
     }
 
     /// Ends it.
@@ -210,7 +216,7 @@ impl<'a> Look<'a> {
         let reason = if hint.is_empty() { format!("{error:#}") } else { format!("{error:#}; {hint}") };
         let row = self.row(table, key.into());
         row.fields.remove(column);
-        row.unknown.insert(column.to_owned(), reason);
+        row.unknown.insert(column.to_owned(), shorten(reason));
     }
 
     /// Tells that rows of `table` whose key starts with `key_prefix` (empty: all) could not be looked at.
@@ -226,7 +232,7 @@ impl<'a> Look<'a> {
             table: table.name.to_owned(),
             key_prefix: cut(key_prefix.into()),
             path: cut(path.into()),
-            error: format!("{error:#}"),
+            error: shorten(format!("{error:#}")),
             hint: hint.to_owned(),
         });
     }
@@ -270,10 +276,17 @@ impl<'a> Look<'a> {
 
     fn row(&mut self, table: &'static Table, key: Untrusted) -> &mut Fact {
         let key = cut(key);
-        let known = self.told.facts.iter().position(|(of, fact)| std::ptr::eq(*of, table) && fact.key == key);
-        let position = known.unwrap_or_else(|| {
-            self.told.facts.push((table, Fact { key, ..Fact::default() }));
-            self.told.facts.len() - 1
+        // Mostly it is the row that was spoken of last.
+        let last = self.told.facts.len().checked_sub(1);
+        let is_last = |at: &usize| {
+            let (of, fact) = &self.told.facts[*at];
+            of.name == table.name && fact.key == key
+        };
+        let position = last.filter(is_last).unwrap_or_else(|| {
+            *self.index.entry((table.name, key.clone())).or_insert_with(|| {
+                self.told.facts.push((table, Fact { key, ..Fact::default() }));
+                self.told.facts.len() - 1
+            })
         });
         &mut self.told.facts[position].1
     }
@@ -288,6 +301,14 @@ fn cut(text: Untrusted) -> Untrusted {
     bytes.truncate(limits::FIELD - MARK.len());
     bytes.extend_from_slice(MARK);
     bytes.into()
+}
+
+/// A reason, which is text of ours that may name paths of the host.
+fn shorten(mut reason: String) -> String {
+    if reason.len() > limits::FIELD {
+        reason.truncate(reason.floor_char_boundary(limits::FIELD));
+    }
+    reason
 }
 
 fn bounded(value: Value) -> Value {

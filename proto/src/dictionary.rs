@@ -91,10 +91,10 @@ impl Dictionary {
     /// # Errors
     /// There are too many.
     pub fn declare_table(&mut self, table: &TableDecl) -> Result<(u32, bool), RecordError> {
-        if let Some((id, known)) = self.table_named(&table.name) {
-            if known == table {
-                return Ok((id, false));
-            }
+        if let Some((id, known)) = self.table_named(&table.name)
+            && known == table
+        {
+            return Ok((id, false));
         }
         let id = number(self.tables.len(), limits::TABLES, "tables")?;
         self.tables.push(table.clone());

@@ -36,8 +36,8 @@ pub enum ToAgent {
     Ack(Ack),
     /// Something is to be done again, or not now.
     Retry(Retry),
-    /// A new certificate, PEM.
-    Renewed(Vec<u8>),
+    /// Answer to [`ToCollector::Renew`].
+    Renewed(Renewed),
 }
 
 /// Who is there, and what can be sent.
@@ -180,6 +180,17 @@ pub struct Retry {
     pub after_ms: u32,
     /// For [`RetryCode::Gap`].
     pub resend_from: u64,
+}
+
+/// A new certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewed {
+    /// PEM: the certificate, and what is needed up to the pinned root.
+    pub chain: Vec<u8>,
+    /// Valid from, by the collector's clock.
+    pub not_before: Timestamp,
+    /// Valid until, by the collector's clock.
+    pub not_after: Timestamp,
 }
 
 impl From<ToCollector> for pb::ToCollector {
@@ -331,7 +342,11 @@ impl From<ToAgent> for pb::ToAgent {
                 after_ms: retry.after_ms,
                 resend_from: retry.resend_from,
             }),
-            ToAgent::Renewed(chain) => Kind::Renewed(pb::Renewed { chain }),
+            ToAgent::Renewed(renewed) => Kind::Renewed(pb::Renewed {
+                chain: renewed.chain,
+                not_before_ms: renewed.not_before.millis(),
+                not_after_ms: renewed.not_after.millis(),
+            }),
         };
         Self { kind: Some(kind) }
     }
@@ -374,7 +389,11 @@ impl TryFrom<pb::ToAgent> for ToAgent {
             Kind::Renewed(renewed) if renewed.chain.len() > limits::CERTIFICATE_CHAIN => {
                 return Err(Malformed("certificate chain is too long").into());
             }
-            Kind::Renewed(renewed) => Self::Renewed(renewed.chain),
+            Kind::Renewed(renewed) => Self::Renewed(Renewed {
+                chain: renewed.chain,
+                not_before: Timestamp::from_millis(renewed.not_before_ms),
+                not_after: Timestamp::from_millis(renewed.not_after_ms),
+            }),
         })
     }
 }

@@ -10,6 +10,7 @@ pub mod nearest;
 pub mod record;
 pub mod secret;
 pub mod time;
+pub mod token;
 pub mod untrusted;
 pub mod wire;
 

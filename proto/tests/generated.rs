@@ -1,6 +1,8 @@
 //! The committed code in `src/generated` is what the `.proto` files give. No `protoc` is needed, neither here nor to build.
 //! To renew it after an edit: `PLUMB_GENERATE=1 cargo test -p plumb-proto --test generated`.
 
+#![allow(clippy::expect_used)] // a failure here is the test's failure
+
 use std::path::{Path, PathBuf};
 
 const FILES: [&str; 4] = ["model", "ingest", "enroll", "query"];

@@ -30,6 +30,11 @@ pub struct EnrollReply {
     /// The name that the collector's certificate carries.
     #[prost(string, tag = "6")]
     pub server_name: ::prost::alloc::string::String,
+    /// Validity of the host certificate, by the collector's clock.
+    #[prost(sint64, tag = "7")]
+    pub not_before_ms: i64,
+    #[prost(sint64, tag = "8")]
+    pub not_after_ms: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ChallengeRequest {
@@ -58,8 +63,13 @@ pub struct RenewRequest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RenewReply {
+    /// As in EnrollReply.
     #[prost(bytes = "vec", tag = "1")]
     pub chain: ::prost::alloc::vec::Vec<u8>,
+    #[prost(sint64, tag = "2")]
+    pub not_before_ms: i64,
+    #[prost(sint64, tag = "3")]
+    pub not_after_ms: i64,
 }
 /// Generated client implementations.
 pub mod enroll_client {

@@ -162,6 +162,11 @@ pub struct Renewed {
     /// PEM: the new certificate and what is needed up to the pinned root.
     #[prost(bytes = "vec", tag = "1")]
     pub chain: ::prost::alloc::vec::Vec<u8>,
+    /// Validity of the certificate, by the collector's clock.
+    #[prost(sint64, tag = "2")]
+    pub not_before_ms: i64,
+    #[prost(sint64, tag = "3")]
+    pub not_after_ms: i64,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

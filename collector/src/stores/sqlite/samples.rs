@@ -123,7 +123,7 @@ pub fn load(conn: &Connection, host: i64, view: &mut HostView) -> Result<SeriesI
             let grew = (*kind == MetricType::Counter).then(|| last_growth(&values)).flatten();
             let risen = grew.and_then(|position| times.get(position)).copied().max(*written);
             let value = values.last().copied().flatten();
-            let sampled = Sampled { kind: *kind, at, value, risen };
+            let sampled = Sampled { kind: *kind, at, value, risen, rate: None };
             view.series.entry(series.name.clone()).or_default().insert(series.clone(), sampled);
         }
     }

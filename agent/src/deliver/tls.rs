@@ -1,0 +1,359 @@
+//! TLS to the collector and nothing else: version 1.3, one pinned root, no resumption (it would skip revocation), no 0-RTT,
+//! the host's clock only as far as it can be believed.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use plumb_proto::record::{Hash, sha256};
+use plumb_proto::time::{Clock, Timestamp};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::time_provider::TimeProvider;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// No build is older. A clock that says less is wrong.
+const BUILT: &str = match option_env!("SOURCE_DATE_EPOCH") {
+    Some(secs) => secs,
+    None => "1793491200", // 2026-11-01
+};
+/// How far the system clock may be off before another time is used.
+const TOLERANCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Connecting, and the TLS handshake, each.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// A peer that acknowledges nothing for this long is gone (TCP_USER_TIMEOUT, tcp(7)).
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// An idle connection is probed after this long: longer than a record's minute, as a probe would only cost.
+const KEEPALIVE: Duration = Duration::from_secs(150);
+/// And again after this long, until [`USER_TIMEOUT`] is over.
+const PROBE: Duration = Duration::from_secs(10);
+/// What the renewal on the enrolment listener is bound to (RFC 5705).
+const EXPORTER: &[u8] = b"EXPORTER-plumb-renew";
+
+/// The time that certificates are checked at: the system's, as long as it does not contradict what is known better.
+pub struct TrustedTime {
+    clock: Arc<dyn Clock>,
+    built: Timestamp,
+    known: Mutex<Known>,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    /// A moment that has certainly passed.
+    floor: Timestamp,
+    /// What the collector's clock said, and our monotonic time then.
+    learned: Option<(Timestamp, Duration)>,
+}
+
+impl TrustedTime {
+    /// Knows nothing better yet than when it was built.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let built = Timestamp::from_secs(BUILT.parse().unwrap_or(0));
+        Self { clock, built, known: Mutex::new(Known { floor: built, learned: None }) }
+    }
+
+    /// The collector, authenticated, says what time it is.
+    pub fn learn(&self, time: Timestamp) {
+        let learned = Some((time.max(self.built), self.clock.monotonic()));
+        self.with(|known| known.learned = learned);
+    }
+
+    /// Something that the collector signed at this moment.
+    pub fn passed(&self, time: Timestamp) {
+        self.with(|known| known.floor = known.floor.max(time));
+    }
+
+    /// A certificate did not fit the time that was learned: monotonic time may have stood still in a suspend.
+    pub fn doubt(&self) {
+        self.with(|known| known.learned = None);
+    }
+
+    /// The moment to check certificates at.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let system = self.clock.now();
+        let known = self.with(|known| *known);
+        let expected = known.learned.map(|(time, at)| time + self.clock.monotonic().saturating_sub(at));
+        match expected {
+            Some(expected) if system.since(expected) > TOLERANCE => expected,
+            _ => {
+                let floor = expected.unwrap_or(known.floor).max(known.floor);
+                if floor.since(system) > TOLERANCE { floor } else { system }
+            }
+        }
+    }
+
+    /// How far the system clock is from [`TrustedTime::now`], in milliseconds; 0 if it is believed.
+    #[must_use]
+    pub fn disagreement_ms(&self) -> i64 {
+        self.clock.now().millis().saturating_sub(self.now().millis())
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
+        change(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for TrustedTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TrustedTime({})", self.now())
+    }
+}
+
+impl TimeProvider for TrustedTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        let secs = u64::try_from(self.now().millis() / 1000).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(secs)))
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// For the ingest listener: `root` is all that is trusted, `chain` and `key` are shown.
+///
+/// # Errors
+/// The root, the chain or the key is unusable, or key and certificate do not belong together.
+pub fn ingest_config(
+    root: &CertificateDer<'static>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    time: Arc<TrustedTime>,
+) -> anyhow::Result<Arc<ClientConfig>> {
+    let verifier = root_verifier(root)?;
+    let config = ClientConfig::builder_with_details(provider(), time)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous() // only in that the type of the verifier is ours to choose: it is the standard one
+        .with_custom_certificate_verifier(verifier)
+        .with_client_auth_cert(chain, key)
+        .context("the host's certificate and key do not fit together")?;
+    Ok(finish(config))
+}
+
+/// For the enrolment listener: the root is whichever of the shown certificates has the pinned key.
+///
+/// # Errors
+/// None in practice: TLS 1.3 is always there.
+pub fn enroll_config(pin: Hash, time: Arc<TrustedTime>) -> anyhow::Result<Arc<ClientConfig>> {
+    let config = ClientConfig::builder_with_details(provider(), time)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Pinned { pin, provider: provider() }))
+        .with_no_client_auth();
+    Ok(finish(config))
+}
+
+fn finish(mut config: ClientConfig) -> Arc<ClientConfig> {
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Arc::new(config)
+}
+
+fn root_verifier(root: &CertificateDer<'_>) -> anyhow::Result<Arc<WebPkiServerVerifier>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(root.clone().into_owned()).context("the pinned root is no certificate of a CA")?;
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+        .build()
+        .context("the pinned root cannot be used")
+}
+
+/// SHA-256 of a certificate's SubjectPublicKeyInfo.
+///
+/// # Errors
+/// It is no certificate.
+pub fn key_hash(certificate: &CertificateDer<'_>) -> Result<Hash, Error> {
+    Ok(sha256(&[&ParsedCertificate::try_from(certificate)?.subject_public_key_info()]))
+}
+
+/// Trusts the one root whose key was pinned by the token.
+#[derive(Debug)]
+struct Pinned {
+    pin: Hash,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let root = intermediates.iter().find(|each| key_hash(each) == Ok(self.pin));
+        let root = root.ok_or(CertificateError::UnknownIssuer)?;
+        let verifier = root_verifier(root).map_err(|_| CertificateError::BadEncoding)?;
+        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("TLS 1.2 is not spoken".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+
+    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
+        None
+    }
+}
+
+/// Splits `host:port`, `[v6]:port`; without a port it is `port`.
+///
+/// # Errors
+/// It names no host.
+pub fn split_address(address: &str, port: u16) -> anyhow::Result<(String, u16)> {
+    let (host, given) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, "")) => (host, None),
+        Some((host, rest)) => (host, Some(rest.strip_prefix(':').unwrap_or(rest))),
+        None if address.parse::<IpAddr>().is_ok() => (address, None),
+        None => match address.rsplit_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (address, None),
+        },
+    };
+    let port = match given {
+        Some(text) => text.parse().map_err(|_| anyhow!("{text:?} is no port"))?,
+        None => port,
+    };
+    if ServerName::try_from(host).is_err() {
+        bail!("{host:?} is neither a host name nor an address");
+    }
+    Ok((host.to_owned(), port))
+}
+
+/// Connects; the certificate must carry `name`.
+///
+/// # Errors
+/// It cannot be reached, takes too long, or is not who it should be: with what to look at.
+pub async fn connect(
+    host: &str,
+    port: u16,
+    name: &str,
+    config: Arc<ClientConfig>,
+) -> anyhow::Result<TlsStream<TcpStream>> {
+    let tcp = tokio::time::timeout(CONNECT_TIME, TcpStream::connect((host, port)));
+    let tcp = tcp.await.map_err(|_| anyhow!("connect to {host}:{port}: no answer"))?;
+    let tcp = tcp.with_context(|| format!("connect to {host}:{port}"))?;
+    tcp.set_nodelay(true)?;
+    let socket = SockRef::from(&tcp);
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(PROBE))?;
+    let name = ServerName::try_from(name.to_owned()).map_err(|_| anyhow!("{name:?} is no name of a server"))?;
+    let handshake = tokio::time::timeout(CONNECT_TIME, TlsConnector::from(config).connect(name, tcp));
+    let tls = handshake.await.map_err(|_| anyhow!("TLS with {host}:{port}: no answer"))?;
+    tls.with_context(|| format!("TLS with {host}:{port}"))
+}
+
+/// Why a handshake failed, if TLS itself is why.
+#[must_use]
+pub fn tls_error(error: &anyhow::Error) -> Option<&Error> {
+    let io = error.chain().find_map(|each| each.downcast_ref::<std::io::Error>())?;
+    io.get_ref()?.downcast_ref()
+}
+
+/// Keying material that both ends of a connection, and nobody else, know.
+///
+/// # Errors
+/// The handshake is not over.
+pub fn exporter(tls: &TlsStream<TcpStream>) -> anyhow::Result<[u8; 32]> {
+    Ok(tls.get_ref().1.export_keying_material([0; 32], EXPORTER, None)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plumb_proto::time::ManualClock;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn time() -> (Arc<ManualClock>, TrustedTime) {
+        let clock = Arc::new(ManualClock::at(START));
+        (clock.clone(), TrustedTime::new(clock))
+    }
+
+    #[test]
+    fn the_system_clock_is_believed_where_nothing_contradicts_it() {
+        let (clock, time) = time();
+        clock.advance(DAY * 4000);
+        assert_eq!(time.now(), START + DAY * 4000);
+    }
+
+    #[test]
+    fn a_clock_before_the_build_is_wrong() {
+        let (clock, time) = time();
+        clock.jump_to(Timestamp::from_secs(0));
+        assert_eq!(time.now(), Timestamp::from_secs(BUILT.parse().unwrap()));
+        assert!(time.disagreement_ms() < -1_000_000_000);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_is_overruled_by_what_the_collector_said() {
+        let (clock, time) = time();
+        time.learn(START);
+        clock.advance(DAY);
+        clock.jump_to(START + DAY * 400);
+        assert_eq!(time.now(), START + DAY);
+        clock.jump_to(START - DAY * 40);
+        assert_eq!(time.now(), START + DAY);
+    }
+
+    #[test]
+    fn after_a_suspend_the_system_clock_is_believed_again_once_a_certificate_does_not_fit() {
+        let (clock, time) = time();
+        time.learn(START);
+        clock.jump_to(START + DAY * 30);
+        time.doubt();
+        assert_eq!(time.now(), START + DAY * 30);
+    }
+
+    #[test]
+    fn an_hour_off_is_nothing() {
+        let (clock, time) = time();
+        time.learn(START);
+        clock.jump_to(START + Duration::from_secs(3600));
+        assert_eq!(time.now(), START + Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn addresses_split_with_and_without_a_port() {
+        let split = |text| split_address(text, 7443).unwrap();
+        assert_eq!(split("collector.example"), ("collector.example".into(), 7443));
+        assert_eq!(split("collector.example:1"), ("collector.example".into(), 1));
+        assert_eq!(split("[2001:db8::1]:2"), ("2001:db8::1".into(), 2));
+        assert_eq!(split("2001:db8::1"), ("2001:db8::1".into(), 7443));
+        assert!(split_address("collector.example:x", 1).is_err());
+        assert!(split_address("a b", 1).is_err());
+    }
+}

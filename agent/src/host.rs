@@ -1,0 +1,193 @@
+//! The only door to the system: files below a root, and what comes by system call.
+//!
+//! With the root `/` it is this machine. With any other root it is a whole host in a folder, for images, chroots and
+//! tests: files are read below that folder only, and what comes by system call is unknown unless it was staged
+//! ([`sys`]). Nothing of the running machine leaks in.
+
+mod error;
+mod file;
+mod meta;
+pub mod mounts;
+mod open;
+pub mod packages;
+pub mod proc;
+pub mod sys;
+mod walk;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use plumb_proto::time::Clock;
+
+pub use error::{ErrorKind, HostError};
+pub use file::HostFile;
+pub use meta::{Entry, Identity, Kind, Meta};
+pub use open::Links;
+use open::{Root, Want};
+pub use walk::Step;
+
+/// A host: this machine, or one in a folder.
+pub struct Host {
+    root: Root,
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    system: sys::System,
+    probes: mounts::Probes,
+    packages: packages::Cache,
+}
+
+impl Host {
+    /// The host whose file system begins at `root`. That there is no such folder is told by [`Host::check`] and by
+    /// every later call.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
+        let path: PathBuf = root.into();
+        let live = path.canonicalize().is_ok_and(|real| real == Path::new("/"));
+        let mut host = Self {
+            root: Root::open(&path),
+            path,
+            clock,
+            system: sys::System::Live,
+            probes: mounts::Probes::new(Arc::new(|mount: &Path| sys::statvfs(mount))),
+            packages: packages::Cache::default(),
+        };
+        if !live {
+            host.system = sys::System::staged(&host);
+            let staged = host.system.clone();
+            host.probes = mounts::Probes::new(Arc::new(move |mount: &Path| staged.statvfs(mount)));
+        }
+        // Learns which mounts may hang before anything below them is touched; a host without mountinfo has none.
+        let _ = host.mounts();
+        host
+    }
+
+    /// Asks `statvfs` instead of the system, so that tests can make a mount hang.
+    #[must_use]
+    pub fn with_statvfs(mut self, statvfs: Arc<mounts::Statvfs>) -> Self {
+        self.probes = mounts::Probes::new(statvfs);
+        self
+    }
+
+    /// Never opens anything at or below `folder` (the agent's own state) from now on.
+    #[must_use]
+    pub fn without(mut self, folder: &Path) -> Self {
+        let real = self.resolve(folder).unwrap_or_else(|_| folder.to_owned());
+        self.root.never(real);
+        self
+    }
+
+    /// Whether there is a host at the root at all.
+    ///
+    /// # Errors
+    /// The root folder cannot be opened.
+    pub fn check(&self) -> Result<(), HostError> {
+        self.root.check().map_err(|kind| kind.at(&self.path))
+    }
+
+    /// True when this is the running machine, not one in a folder.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        matches!(self.system, sys::System::Live)
+    }
+
+    /// The clock that the host's watchers go by.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// What comes by system call.
+    #[must_use]
+    pub fn system(&self) -> &sys::System {
+        &self.system
+    }
+
+    /// Where `path` lies for this process: for inotify and poll only, everything else goes through the door.
+    #[must_use]
+    pub fn full_path(&self, path: &Path) -> PathBuf {
+        if self.is_live() {
+            return path.to_owned();
+        }
+        self.path.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// The host's name: of the running machine, or as `/etc/hostname` has it; `None` if neither tells.
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        let staged = || self.read_text("/etc/hostname", 1_024).ok();
+        let name = self.system.uname().map(|uname| uname.nodename).or_else(staged)?;
+        let name = name.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
+        Some(name.to_owned())
+    }
+
+    /// Opens a regular file; trusted links are followed, below the root only.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<HostFile, HostError> {
+        self.open_by(path, Links::Trusted(None))
+    }
+
+    /// Opens a regular file under a rule for links: [`Links::Trusted`] with the owner of the file that named the path.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
+    pub fn open_by(&self, path: impl AsRef<Path>, links: Links) -> Result<HostFile, HostError> {
+        Ok(HostFile::new(self.root.at(path.as_ref(), links, Want::File)?))
+    }
+
+    /// All bytes of a regular file.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`]; it holds more than `limit` bytes.
+    pub fn read(&self, path: impl AsRef<Path>, limit: usize) -> Result<Vec<u8>, HostError> {
+        let mut bytes = Vec::new();
+        self.read_into(path, limit, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// All bytes of a regular file, into a buffer that is used again and again.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`]; it holds more than `limit` bytes.
+    pub fn read_into(&self, path: impl AsRef<Path>, limit: usize, buffer: &mut Vec<u8>) -> Result<(), HostError> {
+        self.open(path)?.read_into(limit, buffer)
+    }
+
+    /// All of a regular file, which must be UTF-8.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`]; it holds more than `limit` bytes.
+    pub fn read_text(&self, path: impl AsRef<Path>, limit: usize) -> Result<String, HostError> {
+        let path = path.as_ref();
+        String::from_utf8(self.read(path, limit)?).map_err(|_| ErrorKind::NotText.at(path))
+    }
+
+    /// What lies at a path, trusted links followed.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
+    pub fn stat(&self, path: impl AsRef<Path>) -> Result<Meta, HostError> {
+        let opened = self.root.at(path.as_ref(), Links::Trusted(None), Want::Place)?;
+        Ok(Meta::from(&opened.stat))
+    }
+
+    /// Where a path really leads below the root, trusted links replaced.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
+    pub fn resolve(&self, path: impl AsRef<Path>) -> Result<PathBuf, HostError> {
+        Ok(self.root.at(path.as_ref(), Links::Trusted(None), Want::Place)?.path)
+    }
+
+    /// The text of a link, which is not followed. Links of /proc are read this way, and followed nowhere.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
+    pub fn read_link(&self, path: impl AsRef<Path>) -> Result<PathBuf, HostError> {
+        self.root.link_text(path.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests;

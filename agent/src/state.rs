@@ -1,0 +1,3 @@
+//! The agent's one state file, and the frames by which others ask for what is in it.
+
+pub mod frames;

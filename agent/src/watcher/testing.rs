@@ -1,0 +1,246 @@
+//! A host made for tests: files in a folder of its own, a clock that stands still, and a watcher that looks at it.
+//! [`Stage::look`] says what it saw, a line for each thing.
+#![allow(clippy::expect_used, clippy::panic)] // only tests use it
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use plumb_proto::time::{ManualClock, Timestamp};
+
+use super::{Look, Progress, Spec, Told, Watcher};
+use crate::host::Host;
+use crate::host::mounts::Statvfs;
+
+/// When staged hosts live: 2026-11-21T10:00:00Z.
+pub const NOW: Timestamp = Timestamp::from_secs(1_795_255_200);
+
+/// Makes an empty host for a watcher.
+#[must_use]
+pub fn stage(spec: &Spec) -> Stage {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("plumb-stage-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let root = std::env::temp_dir().join(name);
+    fs::create_dir_all(&root).expect("a folder for the stage");
+    let mut stage = stage_at(spec, &root);
+    stage.remove = true;
+    stage
+}
+
+/// A host that lies in a folder already; it is left as it is.
+#[must_use]
+pub fn stage_at(spec: &Spec, root: &Path) -> Stage {
+    Stage {
+        spec: *spec,
+        root: root.to_owned(),
+        remove: false,
+        clock: Arc::new(ManualClock::at(NOW)),
+        settings: String::new(),
+        statvfs: None,
+        host: OnceCell::new(),
+        watcher: RefCell::new(None),
+        cursors: RefCell::new(BTreeMap::new()),
+    }
+}
+
+/// A staged host with one watcher, which lives from look to look.
+pub struct Stage {
+    spec: Spec,
+    root: PathBuf,
+    remove: bool,
+    clock: Arc<ManualClock>,
+    settings: String,
+    statvfs: Option<Arc<Statvfs>>,
+    host: OnceCell<Host>,
+    watcher: RefCell<Option<Box<dyn Watcher>>>,
+    cursors: RefCell<BTreeMap<String, Vec<u8>>>,
+}
+
+impl Stage {
+    /// Puts a file there, with the folders on the way; an older one is replaced.
+    #[must_use]
+    pub fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        self.write(path, content);
+        self
+    }
+
+    /// As [`Stage::file`], between two looks.
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.place(path);
+        fs::create_dir_all(path.parent().expect("below the root")).expect("folders of the stage");
+        fs::write(path, content).expect("a file of the stage");
+    }
+
+    /// Takes a file away, between two looks.
+    pub fn remove(&self, path: &str) {
+        fs::remove_file(self.place(path)).expect("a file of the stage");
+    }
+
+    /// Puts a link there.
+    #[must_use]
+    pub fn link(self, path: &str, target: &str) -> Self {
+        let path = self.place(path);
+        fs::create_dir_all(path.parent().expect("below the root")).expect("folders of the stage");
+        symlink(target, path).expect("a link of the stage");
+        self
+    }
+
+    /// Puts a folder there.
+    #[must_use]
+    pub fn folder(self, path: &str) -> Self {
+        fs::create_dir_all(self.place(path)).expect("a folder of the stage");
+        self
+    }
+
+    /// Sets the permission bits of a file.
+    #[must_use]
+    pub fn mode(self, path: &str, mode: u32) -> Self {
+        fs::set_permissions(self.place(path), fs::Permissions::from_mode(mode)).expect("bits of the stage");
+        self
+    }
+
+    /// Configures the watcher, in TOML, over its sample.
+    #[must_use]
+    pub fn settings(mut self, toml: &str) -> Self {
+        self.settings.push_str(toml);
+        self
+    }
+
+    /// Answers statvfs.
+    #[must_use]
+    pub fn statvfs(mut self, statvfs: Arc<Statvfs>) -> Self {
+        self.statvfs = Some(statvfs);
+        self
+    }
+
+    /// The clock of the host.
+    #[must_use]
+    pub fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    /// Starts the agent anew: the watcher forgets, cursors stay.
+    pub fn restart(&self) {
+        *self.watcher.borrow_mut() = None;
+    }
+
+    /// The cursors as they were committed.
+    #[must_use]
+    pub fn cursors(&self) -> BTreeMap<String, Vec<u8>> {
+        self.cursors.borrow().clone()
+    }
+
+    /// Goes back to such cursors, as if what came after had never been committed.
+    pub fn set_cursors(&self, cursors: BTreeMap<String, Vec<u8>>) {
+        *self.cursors.borrow_mut() = cursors;
+    }
+
+    /// The host itself.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        self.host.get_or_init(|| {
+            let clock: Arc<ManualClock> = Arc::clone(&self.clock);
+            let host = Host::new(&self.root, clock);
+            match &self.statvfs {
+                Some(statvfs) => host.with_statvfs(Arc::clone(statvfs)),
+                None => host,
+            }
+        })
+    }
+
+    /// Looks until it is done, and says what was seen: `absent`, `failed: ...`, or a line each (see [`print`]).
+    pub fn look(&self) -> String {
+        self.slices().1
+    }
+
+    /// As [`Stage::look`]; also says in how many slices of time.
+    pub fn slices(&self) -> (usize, String) {
+        let mut text = String::new();
+        let mut slot = self.watcher.borrow_mut();
+        let watcher = slot.get_or_insert_with(|| self.make());
+        for slice in 1..1_000 {
+            let (progress, told) = self.poll(watcher.as_mut());
+            text.push_str(&print(&told));
+            match progress {
+                Ok(Progress::More) => continue,
+                Ok(Progress::Done) => {}
+                Ok(Progress::Absent) => text.push_str("absent"),
+                Err(error) => {
+                    let _ = write!(text, "failed: {error:#}");
+                }
+            }
+            return (slice, text);
+        }
+        panic!("the look of {} does not end", self.spec.name)
+    }
+
+    fn poll(&self, watcher: &mut dyn Watcher) -> (anyhow::Result<Progress>, Told) {
+        let stored = |name: &str| self.cursors.borrow().get(name).cloned();
+        let host = self.host();
+        let mut look = Look::new(host, host.clock().now(), &[], &stored);
+        let progress = watcher.poll(&mut look);
+        let told = look.into_told();
+        self.cursors.borrow_mut().extend(told.cursors.iter().cloned());
+        (progress, told)
+    }
+
+    fn make(&self) -> Box<dyn Watcher> {
+        let mut settings: toml::Table = self.spec.sample.parse().expect("the sample is TOML");
+        let over: toml::Table = self.settings.parse().expect("the settings are TOML");
+        settings.extend(over);
+        self.spec.make(settings).expect("the settings fit")
+    }
+
+    fn place(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if self.remove {
+            // What is left in the folder for temporary files harms nobody.
+            let _ = fs::remove_dir_all(&self.root);
+        }
+    }
+}
+
+/// What was told, a line each, facts first:
+///
+/// ```text
+/// fact TABLE KEY COLUMN=VALUE COLUMN=?(WHY UNKNOWN) from SOURCE
+/// sample NAME{LABEL="VALUE"} NUMBER
+/// event KIND SEVERITY TEXT xCOUNT
+/// problem TABLE KEY_PREFIX* PATH: ERROR
+/// ```
+#[must_use]
+pub fn print(told: &Told) -> String {
+    let mut text = String::new();
+    for (table, fact) in &told.facts {
+        let mut words = format!("fact {} {}", table.name, fact.key);
+        for column in table.columns.iter().map(|column| column.name).chain([""]) {
+            if let Some(value) = fact.fields.get(column) {
+                let _ = write!(words, " {column}={value}");
+            }
+            if let Some(reason) = fact.unknown.get(column) {
+                let _ = write!(words, " {column}=?({reason})");
+            }
+        }
+        let _ = writeln!(text, "{words} from {}", fact.source);
+    }
+    for (series, _, value) in &told.samples {
+        let _ = writeln!(text, "sample {series} {value}");
+    }
+    for event in &told.events {
+        let _ = writeln!(text, "event {} {} {} x{}", event.kind, event.severity.as_str(), event.text, event.count);
+    }
+    for problem in &told.problems {
+        let _ = writeln!(text, "problem {} {}* {}: {}", problem.table, problem.key_prefix, problem.path, problem.error);
+    }
+    text
+}

@@ -1,0 +1,281 @@
+//! Every PHP of the host: FPM, command line, CGI, LiteSpeed and Apache module, in whatever layout it was installed.
+//!
+//! By reading only: nothing is run. The version is what the binary itself would say in its `X-Powered-By` header, which
+//! is compiled into it; the package database says where it comes from. A binary is read once, until it changes.
+
+mod ini;
+mod origin;
+mod places;
+mod running;
+mod version;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use plumb_proto::model::{ColumnType, Value};
+use plumb_proto::untrusted::Untrusted;
+
+use crate::host::packages::{DATABASES, Package, PackagesError};
+use crate::host::{Identity, Kind, Meta};
+use crate::watcher::{Column, Look, Progress, Spec, Table, Watcher, minutes};
+use origin::System;
+use places::{Sapi, parse_name};
+use running::Running;
+use version::{Finding, scan};
+
+/// The watcher `php`.
+pub const SPEC: Spec = Spec::new::<Php>(
+    "php",
+    minutes(10),
+    &[&PHP],
+    r#"
+# Folders where binaries and Apache modules of PHP lie; `*` stands for the name of one folder. What runs is found anywhere.
+folders = [
+    "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin",               # distributions, sury; own builds
+    "/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/lib64/apache2/modules",
+    "/opt/remi/*/root/usr/bin", "/opt/remi/*/root/usr/sbin", "/opt/remi/*/root/usr/lib64/httpd/modules",
+    "/opt/cpanel/*/root/usr/bin", "/opt/cpanel/*/root/usr/sbin",                # cPanel EasyApache 4
+    "/opt/alt/*/usr/bin", "/opt/alt/*/usr/sbin",                                # CloudLinux
+    "/opt/plesk/php/*/bin", "/opt/plesk/php/*/sbin",
+    "/usr/local/lsws/*/bin",                                                    # LiteSpeed, CyberPanel
+    "/RunCloud/Packages/*/bin", "/RunCloud/Packages/*/sbin",
+    "/opt/sp/*/bin", "/opt/sp/*/sbin",                                          # ServerPilot
+    "/usr/local/*/bin", "/usr/local/*/sbin",                                    # DirectAdmin
+    "/opt/*/bin", "/opt/*/sbin", "/opt/bitnami/php/bin", "/opt/bitnami/php/sbin", "/opt/rh/*/root/usr/bin", "/opt/rh/*/root/usr/sbin",
+]
+"#,
+);
+
+/// Beginnings of the names of packages that PHP comes in.
+const PACKAGES: [&str; 7] = ["php", "libapache2-mod-php", "plesk-php", "ea-php", "alt-php", "lsphp", "sp-php"];
+/// Bytes of binaries that are read in one slice of a look.
+const SLICE: u64 = 16 << 20;
+/// Binaries of one host.
+const MAX_BINARIES: usize = 256;
+const READ_HINT: &str = "run the agent as root or grant it CAP_DAC_READ_SEARCH";
+const PROCESS_HINT: &str = "run the agent as root or grant it CAP_SYS_PTRACE";
+
+/// Every PHP of the host.
+const PHP: Table = Table {
+    name: "php",
+    doc: "PHP binaries. Key: sapi/branch, with @prefix when it is not installed in the system's own folders.",
+    columns: &[
+        Column::state("version", ColumnType::Version, "Its version, as it says itself."),
+        Column::state("binary", ColumnType::Text, "Where the binary or module lies."),
+        Column::state(
+            "package",
+            ColumnType::Text,
+            "The package it belongs to; none when nobody updates it with packages.",
+        ),
+        Column::state("package_version", ColumnType::Version, "Version of that package, with epoch and release."),
+        Column::state(
+            "module",
+            ColumnType::Text,
+            "Module and stream that the package comes from (Red Hat), such as php:8.2.",
+        ),
+        Column::state(
+            "provenance",
+            ColumnType::Text,
+            "Who patches it: debian, ubuntu, redhat, distribution (another one), sury, remi, cpanel, cloudlinux, plesk, \
+             litespeed, runcloud, serverpilot, or self-built.",
+        ),
+        Column::state(
+            "ini",
+            ColumnType::Text,
+            "The php.ini that it reads; none when there is none in the place for it.",
+        ),
+        Column::moving("running", ColumnType::Bool, "Whether a process runs it, or Apache has loaded it."),
+    ],
+};
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Php {
+    folders: Vec<String>,
+    /// What binaries said, as long as they stay as they are.
+    #[serde(skip)]
+    known: BTreeMap<PathBuf, (Identity, Finding)>,
+    /// A look that is not at its end.
+    #[serde(skip)]
+    begun: Option<Begun>,
+    /// Folders of the last look.
+    #[serde(skip)]
+    watched: BTreeSet<PathBuf>,
+}
+
+/// A look between two slices.
+struct Begun {
+    todo: VecDeque<(PathBuf, Sapi)>,
+    keys: BTreeSet<String>,
+    owners: Result<BTreeMap<PathBuf, Package>, PackagesError>,
+    running: Running,
+    system: System,
+}
+
+impl Watcher for Php {
+    fn poll(&mut self, look: &mut Look<'_>) -> anyhow::Result<Progress> {
+        let mut begun = match self.begun.take() {
+            Some(begun) => begun,
+            None => match self.begin(look)? {
+                Some(begun) => begun,
+                None => return Ok(Progress::Absent),
+            },
+        };
+        let mut read = 0;
+        while let Some((path, sapi)) = begun.todo.pop_front() {
+            read += self.tell(look, &mut begun, &path, sapi);
+            if read >= SLICE && !begun.todo.is_empty() {
+                self.begun = Some(begun);
+                return Ok(Progress::More);
+            }
+        }
+        Ok(Progress::Done)
+    }
+
+    fn wake_on(&self) -> Vec<PathBuf> {
+        let databases = DATABASES.iter().map(PathBuf::from);
+        let folders = self.folders.iter().map(|pattern| places::fixed_part(pattern));
+        databases.chain(folders).chain(self.watched.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+impl Php {
+    /// Finds the binaries. `None`: there are none, and none can be hidden.
+    fn begin(&mut self, look: &mut Look<'_>) -> anyhow::Result<Option<Begun>> {
+        look.host.check()?;
+        let mut complete = true;
+        self.watched = places::expand(look.host, &self.folders, &mut |error| {
+            complete = false;
+            look.problem(&PHP, "", error.path.clone(), &error.kind, error.hint());
+        });
+        let running = Running::find(look.host);
+        let mut found: BTreeMap<PathBuf, (Sapi, Meta)> = BTreeMap::new();
+        let candidates: Vec<PathBuf> = running.binaries().cloned().collect();
+        let listed = places::candidates(look.host, &self.watched, &mut |error| {
+            complete = false;
+            look.problem(&PHP, "", error.path.clone(), &error.kind, error.hint());
+        });
+        for path in listed.into_iter().chain(candidates) {
+            let Some((sapi, _)) = path.file_name().and_then(parse_name) else { continue };
+            match look.host.stat(&path) {
+                Ok(meta) if meta.kind == Kind::File && (sapi == Sapi::Apache || meta.is_executable()) => {
+                    found.insert(path, (sapi, meta));
+                }
+                Ok(_) => {}
+                Err(error) if error.is_absent() => {} // removed while it runs, or just now
+                Err(error) => {
+                    complete = false;
+                    look.problem(&PHP, "", error.path.clone(), &error.kind, error.hint());
+                }
+            }
+        }
+        self.known.retain(|path, _| found.contains_key(path));
+        if found.is_empty() {
+            return Ok(if complete { None } else { Some(Begun::empty(running)) });
+        }
+        let mut inodes = BTreeSet::new();
+        found.retain(|_, (_, meta)| inodes.insert(meta.identity.inode())); // hard links: one binary, several names
+        if found.len() > MAX_BINARIES {
+            look.problem(&PHP, "", "", format!("more than {MAX_BINARIES} binaries: the rest is not told"), "");
+        }
+        let paths: Vec<PathBuf> = found.keys().take(MAX_BINARIES).cloned().collect();
+        Ok(Some(Begun {
+            owners: look.host.owners(&paths, &PACKAGES),
+            todo: found.into_iter().take(MAX_BINARIES).map(|(path, (sapi, _))| (path, sapi)).collect(),
+            keys: BTreeSet::new(),
+            running,
+            system: System::read(look.host),
+        }))
+    }
+
+    /// Tells one binary; answers how many bytes of it were read.
+    fn tell(&mut self, look: &mut Look<'_>, begun: &mut Begun, path: &Path, sapi: Sapi) -> u64 {
+        let meta = match look.host.stat(path) {
+            Ok(meta) => meta,
+            Err(_) => return 0, // gone since the look began
+        };
+        let (finding, read) = match self.known.get(path) {
+            Some((identity, finding)) if *identity == meta.identity => (finding.clone(), 0),
+            _ => {
+                let (finding, read) = scan(look.host, path);
+                // What could not be read is tried again: permissions of the agent change without a trace in the file.
+                if !matches!(finding, Finding::Unreadable(_)) {
+                    self.known.insert(path.to_owned(), (meta.identity, finding.clone()));
+                }
+                (finding, read)
+            }
+        };
+        let package = begun.owners.as_ref().ok().and_then(|owners| owners.get(path));
+        let version = match &finding {
+            Finding::Version(version) => Some(version.clone()),
+            Finding::NotPhp => return read, // a wrapper that goes by the name
+            // The package says what was installed; its own word is not to be had.
+            Finding::Unreadable(_) => package.map(Package::upstream),
+        };
+        let name = path.file_name().and_then(parse_name);
+        let branch = version.as_ref().and_then(places::branch).or_else(|| name.and_then(|(_, branch)| branch));
+        let branch = branch.unwrap_or_else(|| "unknown".to_owned());
+        let key = key(&mut begun.keys, sapi, &branch, path);
+        let source = Untrusted::from(path.as_os_str().as_bytes()).to_string();
+        look.fact(&PHP, &*key, &source, &[("binary", Value::Text(path.as_os_str().as_bytes().into()))]);
+        match (version, &finding) {
+            (Some(version), _) => look.fact(&PHP, &*key, &source, &[("version", Value::Version(version))]),
+            (None, Finding::Unreadable(why)) => look.unknown(&PHP, &*key, "version", why, READ_HINT),
+            (None, _) => {}
+        }
+        tell_package(look, begun, &key, &source, path);
+        match ini::find(look.host, path, sapi, &branch) {
+            Ok(Some(ini)) => look.fact(&PHP, &*key, &source, &[("ini", ini.into())]),
+            Ok(None) => {}
+            Err(error) => look.unknown(&PHP, &*key, "ini", &error, error.hint()),
+        }
+        match begun.running.is_running(look.host, path, sapi) {
+            Ok(yes) => look.fact(&PHP, &*key, &source, &[("running", yes.into())]),
+            Err(reason) => look.unknown(&PHP, &*key, "running", reason, PROCESS_HINT),
+        }
+        read
+    }
+}
+
+impl Begun {
+    fn empty(running: Running) -> Self {
+        let owners = Ok(BTreeMap::new());
+        Self { todo: VecDeque::new(), keys: BTreeSet::new(), owners, running, system: System::default() }
+    }
+}
+
+/// `fpm/8.2`, `fpm/8.3@/opt/plesk/php/8.3`; two of the same kind in one prefix are told apart by their whole path.
+fn key(taken: &mut BTreeSet<String>, sapi: Sapi, branch: &str, path: &Path) -> String {
+    let short = match places::prefix(path) {
+        Some(prefix) => format!("{}/{branch}@{}", sapi.as_str(), prefix.display()),
+        None => format!("{}/{branch}", sapi.as_str()),
+    };
+    let key = if taken.contains(&short) { format!("{}/{branch}@{}", sapi.as_str(), path.display()) } else { short };
+    taken.insert(key.clone());
+    key
+}
+
+fn tell_package(look: &mut Look<'_>, begun: &Begun, key: &str, source: &str, path: &Path) {
+    match &begun.owners {
+        Ok(owners) => {
+            let package = owners.get(path);
+            if let Some(package) = package {
+                let version = Value::Version(package.version.clone());
+                look.fact(&PHP, key, source, &[("package", package.name.clone().into()), ("package_version", version)]);
+                if !package.module.is_empty() {
+                    look.fact(&PHP, key, source, &[("module", package.module.clone().into())]);
+                }
+            }
+            look.fact(&PHP, key, source, &[("provenance", begun.system.provenance(package).into())]);
+        }
+        Err(error) => {
+            for column in ["package", "package_version", "provenance"] {
+                look.unknown(&PHP, key, column, error, error.hint());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

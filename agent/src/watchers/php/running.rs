@@ -1,0 +1,112 @@
+//! Which of the binaries are in use.
+
+use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::places::{Sapi, parse_name};
+use crate::host::{ErrorKind, Host};
+
+/// Bytes of the map of one process.
+const MAPS: usize = 4 << 20;
+/// Processes of Apache whose maps are read: all have the modules of the first.
+const APACHES: usize = 4;
+
+/// What runs at the moment.
+#[derive(Default)]
+pub(super) struct Running {
+    binaries: BTreeSet<PathBuf>,
+    apaches: Vec<u32>,
+    /// Kinds of PHP that run, but cannot be seen.
+    hidden: BTreeSet<Sapi>,
+    apache_hidden: bool,
+    /// No process at all can be seen.
+    blind: Option<String>,
+}
+
+impl Running {
+    pub(super) fn find(host: &Host) -> Self {
+        let mut found = Self::default();
+        let pids = match host.pids() {
+            Ok(pids) if pids.is_empty() => {
+                found.blind = Some("no processes can be seen".to_owned());
+                return found;
+            }
+            Ok(pids) => pids,
+            Err(error) => {
+                found.blind = Some(error.to_string());
+                return found;
+            }
+        };
+        for pid in pids {
+            match host.exe(pid) {
+                Ok(exe) => found.seen(host, pid, &exe.path),
+                Err(error) if error.kind == ErrorKind::Denied => found.hidden(host, pid),
+                Err(_) => {} // a kernel thread, or gone
+            }
+        }
+        found
+    }
+
+    pub(super) fn binaries(&self) -> impl Iterator<Item = &PathBuf> {
+        self.binaries.iter()
+    }
+
+    /// The error says why it cannot be told.
+    pub(super) fn is_running(&self, host: &Host, path: &Path, sapi: Sapi) -> Result<bool, String> {
+        if let Some(reason) = &self.blind {
+            return Err(reason.clone());
+        }
+        if sapi == Sapi::Apache {
+            return self.is_loaded(host, path);
+        }
+        match self.binaries.contains(path) {
+            true => Ok(true),
+            false if self.hidden.contains(&sapi) => Err("what some processes run cannot be seen".to_owned()),
+            false => Ok(false),
+        }
+    }
+
+    fn seen(&mut self, host: &Host, pid: u32, exe: &Path) {
+        let Some(name) = exe.file_name() else { return };
+        if is_apache(name.as_bytes()) && self.apaches.len() < APACHES {
+            self.apaches.push(pid);
+        }
+        // In a container the same path is another file.
+        if parse_name(name).is_some() && host.shares_mounts(pid) {
+            self.binaries.insert(exe.to_owned());
+        }
+    }
+
+    fn hidden(&mut self, host: &Host, pid: u32) {
+        let Ok(comm) = host.comm(pid) else { return };
+        if is_apache(&comm) {
+            self.apache_hidden = true;
+        }
+        if let Some((sapi, _)) = parse_name(std::ffi::OsStr::from_bytes(&comm)) {
+            self.hidden.insert(sapi);
+        }
+    }
+
+    fn is_loaded(&self, host: &Host, module: &Path) -> Result<bool, String> {
+        let mut maps = Vec::new();
+        let mut reason = self.apache_hidden.then(|| "what Apache has loaded cannot be seen".to_owned());
+        for pid in &self.apaches {
+            match host.read_into(format!("/proc/{pid}/maps"), MAPS, &mut maps) {
+                Ok(()) => {
+                    let mut lines = maps.split(|byte| *byte == b'\n');
+                    if lines.any(|line| line.trim_ascii_end().ends_with(module.as_os_str().as_bytes())) {
+                        return Ok(true);
+                    }
+                }
+                Err(error) if error.is_absent() => {}
+                Err(error) => reason = Some(error.to_string()),
+            }
+        }
+        reason.map_or(Ok(false), Err)
+    }
+}
+
+fn is_apache(name: &[u8]) -> bool {
+    matches!(name, b"apache2" | b"httpd" | b"httpd.worker" | b"httpd.event")
+}
