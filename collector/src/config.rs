@@ -32,7 +32,7 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Socket of the command line.
     pub socket: PathBuf,
-    /// Folders of policy files; a file in a later one replaces its namesake.
+    /// Folders of policy files, laid over the shipped ones in this order.
     pub policy_dirs: Vec<PathBuf>,
     /// The name or address by which hosts reach this machine; `None`: its own host name.
     pub advertise: Option<String>,

@@ -12,7 +12,7 @@ mod courier;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -109,7 +109,7 @@ impl Bell {
 pub struct Notifier {
     bell: Arc<Bell>,
     receivers: Vec<ReceiverSettings>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Notifier {
@@ -126,13 +126,14 @@ impl Notifier {
         bell: Arc<Bell>,
     ) -> Result<Self> {
         let routes = Arc::new(routes);
-        let mut notifier = Self { bell, receivers, threads: Vec::new() };
+        let notifier = Self { bell, receivers, threads: Mutex::default() };
         for settings in &notifier.receivers {
             let out = settings.open().with_context(|| format!("receiver {}", settings.name))?;
             let courier = Courier::new(settings, out, Arc::clone(&routes), pace, Arc::clone(outbox), Arc::clone(clock));
             let bell = Arc::clone(&notifier.bell);
             let thread = std::thread::Builder::new().name("notify".to_owned());
-            notifier.threads.push(thread.spawn(move || courier.run(&bell)).context("start a thread")?);
+            let thread = thread.spawn(move || courier.run(&bell)).context("start a thread")?;
+            notifier.threads().push(thread);
         }
         Ok(notifier)
     }
@@ -154,10 +155,14 @@ impl Notifier {
         out.deliver(&Outgoing { receiver: name, key, alerts: &[] })
     }
 
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Stops all couriers, once a try in progress is over.
-    pub fn stop(&mut self) {
+    pub fn stop(&self) {
         self.bell.stop();
-        for thread in self.threads.drain(..) {
+        for thread in self.threads().drain(..) {
             let _ = thread.join();
         }
     }

@@ -5,7 +5,6 @@ use plumb_proto::limits;
 use plumb_proto::model::{Outcome, Problem, Series, Severity};
 use plumb_proto::time::Timestamp;
 use plumb_proto::wire::{event_to_wire, value_to_wire};
-use prost::Message as _;
 use tonic::{Response, Status};
 
 use super::{failed, invalid};

@@ -1,0 +1,161 @@
+//! The clock's part of judging: silence, what must hold for a time, what time alone breaks. Hosts take turns, so that a
+//! big fleet is no wave, and records are never kept waiting for long.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use plumb_proto::record::HostId;
+use plumb_proto::time::Clock;
+use tokio::sync::watch;
+
+use crate::drift::Kind;
+use crate::pipeline::Pipeline;
+use crate::store::rows::HostState;
+use crate::worker::{Weight, Writer};
+
+/// Between steps.
+const STEP: Duration = Duration::from_secs(1);
+/// Every host has its turn within so many steps, unless there are too many.
+const STEPS: usize = 5;
+/// Hosts in one transaction.
+const HOSTS: usize = 64;
+/// Hosts in one step.
+const MOST: usize = 1_024;
+/// Hosts of which everything is judged, in one step.
+const SWEEPS: usize = 16;
+/// Everything of a host is judged this often, and once after the start.
+const SWEEP: Duration = Duration::from_secs(3600);
+
+/// Judges by time until `stop` becomes true. `rules`: names of the rules in force; drifts of others expire.
+pub(super) async fn run(
+    writer: Writer,
+    pipeline: Arc<Pipeline>,
+    rules: BTreeSet<String>,
+    clock: Arc<dyn Clock>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<()> {
+    let mut turns = Turns::default();
+    let rules = Arc::new(rules);
+    let mut interval = tokio::time::interval(STEP);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            // an error means that whoever could stop us has gone
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            _ = interval.tick() => {}
+        }
+        if let Err(error) = step(&writer, &pipeline, &rules, &clock, &mut turns).await {
+            tracing::error!("tick: {error:#}");
+        }
+    }
+}
+
+async fn step(
+    writer: &Writer,
+    pipeline: &Arc<Pipeline>,
+    rules: &Arc<BTreeSet<String>>,
+    clock: &Arc<dyn Clock>,
+    turns: &mut Turns,
+) -> Result<()> {
+    if turns.is_over() {
+        let hosts = writer.call(Weight::default(), |tx| {
+            let hosts = tx.hosts()?.into_iter().filter(|host| host.state != HostState::Retired);
+            Ok(hosts.map(|host| host.id).collect::<Vec<_>>())
+        });
+        turns.begin(hosts.await?);
+    }
+    for group in turns.next(clock.monotonic()) {
+        let (pipeline, rules, now) = (pipeline.clone(), rules.clone(), clock.now());
+        let work = move |tx: &mut dyn crate::store::Tx| {
+            for (host, sweep) in &group {
+                if *sweep {
+                    let is_gone =
+                        |drift: &crate::drift::Drift| drift.kind == Kind::Policy && !rules.contains(&drift.rule);
+                    pipeline.expire(tx, host, now, &is_gone)?;
+                }
+                pipeline.tick(tx, host, now, *sweep)?;
+            }
+            Ok(())
+        };
+        writer.call(Weight::default(), work).await?;
+    }
+    Ok(())
+}
+
+/// Whose turn it is.
+#[derive(Default)]
+struct Turns {
+    waiting: VecDeque<HostId>,
+    share: usize,
+    swept: HashMap<HostId, Duration>,
+}
+
+impl Turns {
+    fn is_over(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    fn begin(&mut self, hosts: Vec<HostId>) {
+        self.share = hosts.len().div_ceil(STEPS).clamp(1, MOST);
+        self.swept.retain(|host, _| hosts.contains(host));
+        self.waiting = hosts.into();
+    }
+
+    /// The hosts of the next step in groups, each with whether everything of it is to be judged.
+    fn next(&mut self, now: Duration) -> Vec<Vec<(HostId, bool)>> {
+        let mut sweeps = 0;
+        let mut hosts = Vec::new();
+        for host in self.waiting.drain(..self.share.min(self.waiting.len())) {
+            let due = self.swept.get(&host).is_none_or(|at| now.saturating_sub(*at) >= SWEEP);
+            let sweep = due && sweeps < SWEEPS;
+            if sweep {
+                sweeps += 1;
+                self.swept.insert(host, now);
+            }
+            hosts.push((host, sweep));
+        }
+        hosts.chunks(HOSTS).map(<[_]>::to_vec).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(count: u8) -> Vec<HostId> {
+        (0..count).map(|number| HostId([number; 16])).collect()
+    }
+
+    #[test]
+    fn every_host_has_its_turn_within_five_steps() {
+        let mut turns = Turns::default();
+        turns.begin(hosts(101));
+        let steps: Vec<usize> = (0..5).map(|_| turns.next(Duration::ZERO).concat().len()).collect();
+        assert_eq!(steps, [21, 21, 21, 21, 17]);
+        assert!(turns.is_over());
+    }
+
+    #[test]
+    fn everything_is_judged_after_the_start_and_then_once_an_hour() {
+        let mut turns = Turns::default();
+        let mut sweeps = |seconds: u64| {
+            turns.begin(hosts(5));
+            let mut swept = 0;
+            while !turns.is_over() {
+                swept += turns.next(Duration::from_secs(seconds)).concat().iter().filter(|(_, sweep)| *sweep).count();
+            }
+            swept
+        };
+        assert_eq!([sweeps(0), sweeps(60), sweeps(3599), sweeps(3600)], [5, 0, 0, 5]);
+    }
+
+    #[test]
+    fn a_big_fleet_is_judged_whole_bit_by_bit() {
+        let mut turns = Turns::default();
+        turns.begin(hosts(200));
+        let first = turns.next(Duration::ZERO).concat();
+        assert_eq!((first.len(), first.iter().filter(|(_, sweep)| *sweep).count()), (40, SWEEPS));
+    }
+}
