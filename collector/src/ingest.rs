@@ -39,12 +39,19 @@ const OUTGOING: usize = 16;
 const OPENING: usize = 4;
 
 /// What becomes of a record, in the writer's transaction: append, view, detect, alert.
-pub trait Pipeline: Send + Sync {
-    /// Takes a record that extends its host's chain. Errors roll the transaction back, and the agent sends again.
+pub trait Take: Send + Sync {
+    /// Takes a record that extends its host's chain. `caught_up`: the host has no older records waiting. Errors roll the
+    /// transaction back, and the agent sends again.
     ///
     /// # Errors
     /// The store's.
-    fn take(&self, tx: &mut dyn Tx, incoming: &Incoming<'_>) -> anyhow::Result<()>;
+    fn take(&self, tx: &mut dyn Tx, incoming: &Incoming<'_>, caught_up: bool) -> anyhow::Result<()>;
+}
+
+impl Take for crate::pipeline::Pipeline {
+    fn take(&self, tx: &mut dyn Tx, incoming: &Incoming<'_>, caught_up: bool) -> anyhow::Result<()> {
+        self.take(tx, incoming, caught_up).map(|_| ())
+    }
 }
 
 /// All that ingest needs. Cheap to clone.
@@ -53,7 +60,7 @@ pub struct Parts {
     /// The way to the store.
     pub writer: Writer,
     /// What becomes of a record.
-    pub pipeline: Arc<dyn Pipeline>,
+    pub pipeline: Arc<dyn Take>,
     /// Who is connected.
     pub connections: Arc<Connections>,
     /// For renewals.

@@ -8,7 +8,7 @@ use plumb_proto::record::{Epoch, Hash, HostId, Record};
 use plumb_proto::time::Timestamp;
 use plumb_proto::wire;
 
-use super::Pipeline;
+use super::Take;
 use super::stream::{Step, Stop};
 use crate::store::rows::{HostState, Quarantined};
 use crate::store::{Incoming, Tx};
@@ -44,6 +44,19 @@ pub(super) struct Batch {
     pub(super) weight: Weight,
     /// Bytes before compression.
     pub(super) raw: usize,
+}
+
+/// Whose batch it is.
+#[derive(Clone, Copy)]
+pub(super) struct From {
+    /// The host.
+    pub(super) host: HostId,
+    /// See [`Incoming::skew_ms`].
+    pub(super) skew_ms: i64,
+    /// When it was received.
+    pub(super) received: Timestamp,
+    /// Records before this number were waiting when the host came.
+    pub(super) backlog: u64,
 }
 
 /// What became of a batch.
@@ -103,14 +116,9 @@ impl Batch {
     }
 
     /// Writes it.
-    pub(super) fn write(
-        &self,
-        tx: &mut dyn Tx,
-        pipeline: &dyn Pipeline,
-        host: &HostId,
-        skew_ms: i64,
-        received: Timestamp,
-    ) -> Result<Outcome> {
+    pub(super) fn write(&self, tx: &mut dyn Tx, pipeline: &dyn Take, from: &From) -> Result<Outcome> {
+        let From { host, skew_ms, received, backlog } = from;
+        let (skew_ms, received) = (*skew_ms, *received);
         match tx.host(host)?.map(|host| host.state) {
             Some(HostState::Active) => {}
             Some(state) => return Ok(Outcome::Refused(state)),
@@ -126,7 +134,8 @@ impl Batch {
                         tx.collector_event(host, &event("undecodable_record", Severity::Warning, text, received))?;
                     }
                     let declared = declared.as_deref();
-                    pipeline.take(tx, &Incoming { host, record, payload, declared, received, skew_ms })?;
+                    let caught_up = record.header.seq.saturating_add(1) >= *backlog;
+                    pipeline.take(tx, &Incoming { host, record, payload, declared, received, skew_ms }, caught_up)?;
                 }
                 Work::Compare { record, hash } => {
                     let known = tx.record_hash(host, &record.header.epoch, record.header.seq)?;

@@ -12,7 +12,7 @@ use plumb_proto::record::HostId;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tonic::{Status, Streaming};
 
-use super::batch::{Batch, Outcome, declare, event};
+use super::batch::{Batch, From, Outcome, declare, event};
 use super::stream::{Greeting, Known, Step, Stop, Stream, greet};
 use super::{Parts, Peer};
 use crate::access::{Closed, OneStream};
@@ -43,6 +43,8 @@ struct Begun {
     stream: Stream,
     dictionary: Dictionary,
     skew_ms: i64,
+    /// See [`From::backlog`].
+    backlog: u64,
     one: OneStream,
 }
 
@@ -117,7 +119,7 @@ impl Session {
         let one = self.parts.connections.begin_stream(&self.peer);
         let now = self.parts.clock.now();
         let skew_ms = hello.clock.millis().saturating_sub(now.millis());
-        let acked_seq = hello.acked_seq;
+        let (acked_seq, backlog) = (hello.acked_seq, hello.next_seq);
         match self.greet(hello, skew_ms, one.closed.clone()).await {
             Ok(Greeted::Welcome { stream, dictionary, want }) => {
                 let (window_records, window_bytes) = self.window();
@@ -128,7 +130,7 @@ impl Session {
                 if resend_from > acked_seq.saturating_add(1) {
                     sent = sent && self.send(self.ack(&stream)).await; // the ack of an earlier stream was lost
                 }
-                if sent { Ok(Begun { stream, dictionary, skew_ms, one }) } else { Err(None) }
+                if sent { Ok(Begun { stream, dictionary, skew_ms, backlog, one }) } else { Err(None) }
             }
             Ok(Greeted::Fork(why)) => {
                 tracing::warn!("host {}: {why}: it is told to begin a new one", self.host);
@@ -209,9 +211,8 @@ impl Session {
         self.parts.writer.call(Weight { records: 1, bytes: 0 }, work).await
     }
 
-    async fn listen(&self, begun: Begun, frames: &mut Streaming<pb::ToCollector>) -> End {
-        let Begun { mut stream, mut dictionary, skew_ms, one } = begun;
-        let (mut cut, mut replaced) = (self.peer.closed.clone(), one.closed.clone());
+    async fn listen(&self, mut begun: Begun, frames: &mut Streaming<pb::ToCollector>) -> End {
+        let (mut cut, mut replaced) = (self.peer.closed.clone(), begun.one.closed.clone());
         loop {
             let frame = tokio::select! {
                 frame = frames.message() => frame,
@@ -228,9 +229,8 @@ impl Session {
             };
             let end = match ToCollector::try_from(frame) {
                 Ok(ToCollector::Batch(items)) => {
-                    let (steps, stop) = stream.take(&items);
-                    let taken = Taken { items, steps, stop };
-                    self.batch(taken, &mut stream, &mut dictionary, skew_ms, &one).await
+                    let (steps, stop) = begun.stream.take(&items);
+                    self.batch(Taken { items, steps, stop }, &mut begun).await
                 }
                 Ok(ToCollector::Renew(csr)) => self.renew(csr).await,
                 Ok(ToCollector::Bye) => return None,
@@ -243,14 +243,8 @@ impl Session {
         }
     }
 
-    async fn batch(
-        &self,
-        Taken { items, steps, stop }: Taken,
-        stream: &mut Stream,
-        dictionary: &mut Dictionary,
-        skew_ms: i64,
-        one: &OneStream,
-    ) -> Result<(), End> {
+    async fn batch(&self, Taken { items, steps, stop }: Taken, begun: &mut Begun) -> Result<(), End> {
+        let Begun { stream, dictionary, skew_ms, backlog, one } = begun;
         let said_nothing_new = steps.is_empty() && stop == Some(Stop::StillMissing);
         if said_nothing_new || items.is_empty() {
             return Ok(());
@@ -274,14 +268,14 @@ impl Session {
         };
         let raw = batch.raw;
         if !batch.is_empty() {
-            let (pipeline, host, received) = (self.parts.pipeline.clone(), self.host, self.parts.clock.now());
-            let replaced = one.closed.clone();
-            let weight = batch.weight;
+            let received = self.parts.clock.now();
+            let from = From { host: self.host, skew_ms: *skew_ms, received, backlog: *backlog };
+            let (pipeline, replaced, weight) = (self.parts.pipeline.clone(), one.closed.clone(), batch.weight);
             let write = move |tx: &mut dyn crate::store::Tx| {
                 if replaced.borrow().is_some() {
                     return Ok(Outcome::Replaced);
                 }
-                batch.write(tx, pipeline.as_ref(), &host, skew_ms, received)
+                batch.write(tx, pipeline.as_ref(), &from)
             };
             match self.parts.writer.call(weight, write).await {
                 Ok(Outcome::Done) => {}
