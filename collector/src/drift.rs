@@ -5,6 +5,7 @@ pub mod detector;
 pub mod detectors;
 pub mod json;
 pub mod policy;
+pub mod standing;
 pub mod support;
 pub mod text;
 pub mod version;

@@ -41,7 +41,7 @@ pub struct Row {
     pub confirmed: Timestamp,
     /// Why the last look could not see this row; then `fact` is what was known before.
     pub stale: Option<String>,
-    /// The look that told it last, for a full tell that spans slices.
+    /// The look that told it last: what it means while a look is under way over several reports.
     pub look: u64,
 }
 
@@ -195,3 +195,6 @@ impl Row {
         self.stale.as_ref().or_else(|| reasons.get("")).or_else(|| reasons.get(column)).map(String::as_str)
     }
 }
+
+#[cfg(test)]
+mod tests;

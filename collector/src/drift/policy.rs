@@ -9,6 +9,7 @@ mod catalogue;
 mod check;
 mod expression;
 mod functions;
+mod names;
 mod rule;
 mod scope;
 mod source;

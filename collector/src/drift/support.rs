@@ -60,8 +60,14 @@ impl Window {
     /// The last day, in words.
     #[must_use]
     pub fn last_day(&self) -> String {
-        self.until.map_or_else(|| "no end announced".to_owned(), |until| day_before(until))
+        self.until.map_or_else(|| "no end announced".to_owned(), day_before)
     }
+}
+
+/// True if the table knows a product of that name, or it is `os`.
+#[must_use]
+pub fn knows(product: &str) -> bool {
+    product == "os" || TABLE.has(product)
 }
 
 /// The support window of a program.

@@ -78,3 +78,6 @@ fn verdict(rule: &Rule, host: &HostView, subject: Subject, finding: Finding) -> 
         })),
     })
 }
+
+#[cfg(test)]
+mod tests;

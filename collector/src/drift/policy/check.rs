@@ -2,112 +2,23 @@
 //! it compares must be comparable. The CEL crate itself reports parse errors only, and `==` of two types is silently
 //! false; a rule that can never hold or never fail is found here, when it is loaded.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators};
-use plumb_proto::model::ColumnType;
 
 use super::functions::{SIGNATURES, WINDOW};
+use super::names::{METRIC_MAPS, Names, Ty, Uses};
 use super::units;
+use crate::drift::support;
 use crate::nearest::hint;
 
-/// What an expression is, as far as is known before it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ty {
-    /// Not known.
-    Any,
-    /// True or false.
-    Bool,
-    /// A number; times are numbers, too (seconds since 1970).
-    Num,
-    /// Text.
-    Text,
-    /// A version: compared with `==` or `version_at_least`, never by `<`.
-    Version,
-    /// A list.
-    List,
-    /// A map.
-    Map,
-}
-
-impl Ty {
-    /// Of the values of a column.
-    #[must_use]
-    pub fn of(kind: ColumnType) -> Self {
-        match kind {
-            ColumnType::Text => Self::Text,
-            ColumnType::Version => Self::Version,
-            ColumnType::Int | ColumnType::Real | ColumnType::Time => Self::Num,
-            ColumnType::Bool => Self::Bool,
-            ColumnType::List => Self::List,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Any => "anything",
-            Self::Bool => "bool",
-            Self::Num => "number",
-            Self::Text => "text",
-            Self::Version => "version",
-            Self::List => "list",
-            Self::Map => "map",
-        }
-    }
-
-    fn fits(self, wanted: Self) -> bool {
-        let texts = |ty| matches!(ty, Self::Text | Self::Version);
-        self == wanted || self == Self::Any || wanted == Self::Any || (texts(self) && texts(wanted))
-    }
-}
-
-/// What an expression may name.
-#[derive(Clone, Debug, Default)]
-pub struct Names {
-    /// The table whose rows are judged, and its columns.
-    pub row: Option<(String, BTreeMap<String, Ty>)>,
-    /// The metrics that can be read for what is judged.
-    pub metrics: BTreeSet<String>,
-    /// The labels of the series that is judged; `None` for rows.
-    pub labels: Option<BTreeSet<String>>,
-    /// Other variables.
-    pub variables: BTreeMap<String, Ty>,
-}
-
-/// What an expression uses.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Uses {
-    /// Columns that `has()` asks for: there, unknown must not read as missing.
-    pub asked: BTreeSet<String>,
-    /// Metrics, by any of the three maps.
-    pub metrics: BTreeSet<String>,
-    /// True if `has()` asks for a metric, likewise.
-    pub asks_metrics: bool,
-    /// True if it asks for a support window: then it depends on the operating system, and on time.
-    pub support: bool,
-}
-
-impl Uses {
-    /// Takes up what another expression uses.
-    pub fn join(&mut self, other: &Self) {
-        self.asked.extend(other.asked.iter().cloned());
-        self.metrics.extend(other.metrics.iter().cloned());
-        self.support |= other.support;
-        self.asks_metrics |= other.asks_metrics;
-    }
-}
-
-/// Maps of metrics: the newest value, growth per second, seconds since it last grew.
-pub const METRIC_MAPS: [&str; 3] = ["metric", "rate", "grown"];
 /// Functions of the language that rules may use: name and result.
 const STANDARD: [(&str, Ty); 7] = [
-    ("size", Ty::Num),
+    ("size", Ty::Int),
     ("startsWith", Ty::Bool),
     ("endsWith", Ty::Bool),
     ("contains", Ty::Bool),
     ("double", Ty::Num),
-    ("int", Ty::Num),
+    ("int", Ty::Int),
     ("string", Ty::Text),
 ];
 
@@ -166,7 +77,8 @@ impl Walk<'_> {
     fn literal(&mut self, node: &IdedExpr, literal: &LiteralValue) -> Ty {
         match literal {
             LiteralValue::Boolean(_) => Ty::Bool,
-            LiteralValue::Int(_) | LiteralValue::UInt(_) | LiteralValue::Double(_) => Ty::Num,
+            LiteralValue::Int(_) | LiteralValue::UInt(_) => Ty::Int,
+            LiteralValue::Double(_) => Ty::Num,
             LiteralValue::String(_) => Ty::Text,
             LiteralValue::Bytes(_) => self.mistake(node, "bytes are not used in rules".to_owned()),
             LiteralValue::Null => {
@@ -280,12 +192,15 @@ impl Walk<'_> {
         self.mistake(node, format!("there is no function `{name}`{}", hint(name, known)))
     }
 
-    /// A size or a duration that is written out is read now, not when it is first needed.
+    /// A size, a duration or a product that is written out is read now, not when it is first needed.
     fn constant(&mut self, node: &IdedExpr, call: &CallExpr) {
         let Some(Expr::Literal(LiteralValue::String(text))) = call.args.first().map(|arg| &arg.expr) else { return };
         let read = match call.func_name.as_str() {
             "quantity" => units::size(text.inner()).map(drop),
             "duration" => units::span(text.inner()).map(drop),
+            "support" if !support::knows(text.inner()) => {
+                Err(format!("no support dates are known of {:?}", text.inner()))
+            }
             _ => Ok(()),
         };
         if let Err(why) = read {
@@ -331,8 +246,10 @@ impl Walk<'_> {
             | operators::NEGATE => {
                 if !all(Ty::Num) {
                     self.mistake(node, format!("no arithmetic with {}", words()));
+                } else if args.contains(&Ty::Int) && args.contains(&Ty::Num) {
+                    self.mistake(node, "columns and metrics are real numbers: reckon with 4.0 instead of 4".to_owned());
                 }
-                Ty::Num
+                if args.contains(&Ty::Int) { Ty::Int } else { Ty::Num }
             }
             operators::IN => {
                 if args.get(1).is_some_and(|ty| !ty.fits(Ty::List) && !ty.fits(Ty::Map)) {

@@ -3,7 +3,8 @@
 use cel::{Context, Env, ExecutionError, Program, Value};
 use plumb_proto::untrusted::Untrusted;
 
-use super::check::{Names, Ty, Uses, walk};
+use super::check::walk;
+use super::names::{Names, Ty, Uses};
 
 /// A CEL expression that passed the walk.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use cel::objects::Key;
 use cel::{Context, DeclarationError, ExecutionError, FunctionContext, Value};
 use plumb_proto::time::Timestamp;
 
-use super::check::Ty;
+use super::names::Ty;
 use super::units;
 use crate::drift::support::{self, Program, Window};
 use crate::drift::version;
@@ -113,9 +113,10 @@ fn window(context: &FunctionContext<'_, '_>, product: Arc<String>, row: Value) -
 /// What `support(..)` answers; the walk knows these fields by [`WINDOW`].
 fn as_map(window: &Window, now: Timestamp) -> Value {
     /// Days that stand for "no end": more than any threshold of a rule.
-    const FOREVER: i64 = 36_500;
+    const FOREVER: f64 = 36_500.0;
     let fields: [(&str, Value); 5] = [
-        ("days_left", Value::Int(window.days_left(now).unwrap_or(FOREVER))),
+        #[allow(clippy::cast_precision_loss)] // days
+        ("days_left", Value::Float(window.days_left(now).map_or(FOREVER, |days| days as f64))),
         ("until", window.last_day().into()),
         ("by", window.by.clone().into()),
         ("upstream", window.upstream.clone().into()),

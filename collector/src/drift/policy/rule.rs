@@ -7,8 +7,8 @@ use cel::Env;
 use plumb_proto::model::Severity;
 
 use super::catalogue::Catalogue;
-use super::check::{Names, Ty, Uses};
 use super::expression::{Expression, Template};
+use super::names::{Names, Ty, Uses};
 use super::source::{Field, Raw};
 use super::units;
 use crate::nearest::hint;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cel::{Context, Env, ExecutionError, Value};
-use plumb_proto::model::{Series, Severity, Value as Column};
+use plumb_proto::model::{ColumnDecl, Series, Severity, Value as Column};
 use plumb_proto::time::Timestamp;
 use plumb_proto::untrusted::Untrusted;
 
@@ -57,7 +57,7 @@ pub enum Finding {
 /// Which values an evaluation has, and the reasons for those it has not.
 struct Scope<'a> {
     row: Option<&'a Row>,
-    series: Option<&'a Series>,
+    columns: &'a [ColumnDecl],
     metrics: [HashMap<String, Value>; 3],
     reasons: BTreeMap<String, String>,
 }
@@ -128,7 +128,9 @@ impl<'a> Subjects<'a> {
 
     /// Reads the metrics that a rule uses: with the labels of what is judged, or without any.
     fn scope(&self, rule: &Rule, row: Option<&'a Row>, series: Option<&'a Series>) -> Scope<'a> {
-        let mut scope = Scope { row, series, metrics: Default::default(), reasons: BTreeMap::new() };
+        let decl = row.and_then(|row| self.host.tables.get(&row.table)).and_then(|table| table.decl.as_ref());
+        let columns = decl.map_or([].as_slice(), |decl| &decl.columns);
+        let mut scope = Scope { row, columns, metrics: Default::default(), reasons: BTreeMap::new() };
         for name in &rule.uses.metrics {
             let labels = match (row, series) {
                 (Some(row), _) => BTreeMap::from([(row.table.clone(), row.fact.key.clone())]),
@@ -158,7 +160,7 @@ impl<'a> Subjects<'a> {
         if let Some(reason) = scope.reasons.values().next().filter(|_| rule.uses.asks_metrics) {
             return Finding::Unknown(reason.clone());
         }
-        for (map, values) in super::check::METRIC_MAPS.iter().zip(scope.metrics.clone()) {
+        for (map, values) in super::names::METRIC_MAPS.iter().zip(scope.metrics.clone()) {
             context.add_variable_from_value(*map, values);
         }
         let mut failed = BTreeMap::new();
@@ -220,14 +222,13 @@ impl Scope<'_> {
             return format!("how {name} moves is not known yet");
         }
         match self.row {
-            Some(row) => match row.unknown(name) {
-                Some(reason) => format!("{name} is not known: {}", said(reason)),
-                None => format!("{name} of {} {} is not set", row.table, clip(&row.fact.key)),
-            },
-            None => match self.series {
-                Some(series) => format!("{} has no {name}", clip(series)),
-                None => format!("{name} is not known"),
-            },
+            Some(row) if row.unknown(name).is_some() => {
+                format!("{name} is not known: {}", said(row.unknown(name).unwrap_or_default()))
+            }
+            Some(row) if self.columns.iter().any(|column| column.name == name) => {
+                format!("{name} of {} {} is not set", row.table, clip(&row.fact.key))
+            }
+            _ => format!("the host has no group {name}"),
         }
     }
 }
@@ -251,7 +252,8 @@ fn raw(text: &Untrusted) -> Value {
 pub(super) fn to_cel(value: &Column) -> Value {
     match value {
         Column::Text(text) | Column::Version(text) => raw(text),
-        Column::Int(number) => Value::Int(*number),
+        #[allow(clippy::cast_precision_loss)] // exact up to 2^53; all numbers are real, so that they mix
+        Column::Int(number) => Value::Float(*number as f64),
         Column::Real(number) => Value::Float(*number),
         Column::Bool(yes) => Value::Bool(*yes),
         #[allow(clippy::cast_precision_loss)] // milliseconds stay far below 2^53

@@ -6,34 +6,34 @@ use std::sync::Arc;
 
 use cel::{Context, Env, ExecutionError, Value};
 
-use super::check::{METRIC_MAPS, Names, Ty};
 use super::functions::{self, NOW, OS, OS_VERSION};
+use super::names::{METRIC_MAPS, Names, Ty};
 use super::rule::Rule;
 
 /// What goes wrong with a rule, by field.
 pub(super) fn run(rule: &Rule, names: &Names, env: &Arc<Env>) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let mut wrong = BTreeMap::new();
     for variant in [0, 1, 2] {
         let columns = names.row.iter().flat_map(|(_, columns)| columns.keys());
         let missing: Vec<Option<&String>> = std::iter::once(None).chain(columns.map(Some)).collect();
         for without in missing {
             match context(rule, names, env, variant, without) {
                 Ok(context) => try_out(rule, &context, &mut wrong),
-                Err(what) => wrong.push(what),
+                Err((field, what)) => {
+                    wrong.entry(field).or_insert(what);
+                }
             }
         }
     }
-    wrong.sort();
-    wrong.dedup();
-    wrong
+    wrong.into_iter().map(|(field, what)| format!("{field}: {what}")).collect()
 }
 
-fn try_out(rule: &Rule, context: &Context<'_, '_>, wrong: &mut Vec<String>) {
+fn try_out(rule: &Rule, context: &Context<'_, '_>, wrong: &mut BTreeMap<&'static str, String>) {
     for (field, expression) in rule.conditions() {
         if let Err(error) = expression.holds(context)
             && !is_unknown(&error)
         {
-            wrong.push(format!("{field}: {error}"));
+            wrong.entry(field).or_insert(error.to_string());
         }
     }
     for (field, template) in [("title", Some(&rule.title)), ("expected", rule.expected.as_ref())]
@@ -44,7 +44,7 @@ fn try_out(rule: &Rule, context: &Context<'_, '_>, wrong: &mut Vec<String>) {
             if let Err(error) = expression.run(context)
                 && !is_unknown(&error)
             {
-                wrong.push(format!("{field}: {error}"));
+                wrong.entry(field).or_insert(error.to_string());
             }
         }
     }
@@ -64,9 +64,9 @@ fn context(
     env: &Arc<Env>,
     variant: usize,
     without: Option<&String>,
-) -> Result<Context<'static, 'static>, String> {
+) -> Result<Context<'static, 'static>, (&'static str, String)> {
     let mut context = Context::with_env(Arc::clone(env));
-    functions::add(&mut context).map_err(|error| error.to_string())?;
+    functions::add(&mut context).map_err(|error| ("ok", error.to_string()))?;
     context.add_variable_from_value(NOW, Value::Float(1.8e12));
     context.add_variable_from_value(OS, "debian");
     context.add_variable_from_value(OS_VERSION, "12");
@@ -92,7 +92,7 @@ fn context(
         match expression.run(&context) {
             Ok(value) => context.add_variable_from_value(name.as_str(), value),
             Err(error) if is_unknown(&error) => {}
-            Err(error) => return Err(format!("let {name}: {error}")),
+            Err(error) => return Err(("let", format!("{name}: {error}"))),
         }
     }
     Ok(context)
@@ -102,8 +102,8 @@ fn context(
 fn sample(ty: Ty, variant: usize) -> Value {
     match ty {
         Ty::Bool => Value::Bool(variant != 0),
-        Ty::Num => Value::Int([0, 1, 1 << 40][variant]),
-        Ty::Any => Value::Float([0.0, 1.0, 1e12][variant]),
+        Ty::Num | Ty::Any => Value::Float([0.0, 1.0, 1e12][variant]),
+        Ty::Int => Value::Int([0, 1, 1 << 40][variant]),
         Ty::Text => Value::from(["", "ext4", "/srv/x"][variant]),
         Ty::Version => Value::from(["8.2.29", "1", "99.1"][variant]),
         Ty::List => Value::List(Arc::new(vec![Value::from("x"); variant])),

@@ -96,6 +96,11 @@ impl Table {
         Self { cycles, shipped: shipped.collect() }
     }
 
+    /// True if there is such a product.
+    pub(super) fn has(&self, product: &str) -> bool {
+        self.cycles.contains_key(product)
+    }
+
     /// The cycle that a version belongs to: the longest whose name it begins with.
     pub(super) fn cycle(&self, product: &str, version: &str) -> Result<&Cycle, String> {
         let all = self.cycles.get(product).ok_or_else(|| format!("not judged: {product:?} is not in the table"))?;
