@@ -17,9 +17,11 @@ pub mod notify;
 pub mod pipeline;
 pub mod policy_files;
 pub mod query;
+pub mod retention;
 pub mod serve;
 pub mod store;
 pub mod stores;
+#[cfg(test)]
 mod testing;
 pub mod view;
 pub mod worker;
