@@ -179,7 +179,7 @@ impl Collector {
         let mut tasks = JoinSet::new();
         let parts = ingest::Parts {
             writer: writer.clone(),
-            pipeline: Arc::new(parts::Taking { pipeline: pipeline.clone() }),
+            pipeline: pipeline.clone(),
             connections: connections.clone(),
             issuer: issuer.clone(),
             clock: clock.clone(),

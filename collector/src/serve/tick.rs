@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::drift::Kind;
 use crate::pipeline::Pipeline;
+use crate::retention;
 use crate::store::rows::HostState;
 use crate::worker::{Weight, Writer};
 
@@ -25,6 +26,8 @@ const HOSTS: usize = 64;
 const MOST: usize = 1_024;
 /// Hosts of which everything is judged, in one step.
 const SWEEPS: usize = 16;
+/// What is no longer needed is dropped this often.
+const RETENTION: Duration = Duration::from_secs(300);
 /// Everything of a host is judged this often, and once after the start.
 const SWEEP: Duration = Duration::from_secs(3600);
 
@@ -66,6 +69,11 @@ async fn step(
         });
         turns.begin(hosts.await?);
     }
+    if turns.is_retention_due(clock.monotonic()) {
+        let now = clock.now();
+        let more = writer.call(Weight::default(), move |tx| retention::sweep(tx, now)).await?;
+        turns.retained(clock.monotonic(), more);
+    }
     for group in turns.next(clock.monotonic()) {
         let (pipeline, rules, now) = (pipeline.clone(), rules.clone(), clock.now());
         let work = move |tx: &mut dyn crate::store::Tx| {
@@ -90,11 +98,21 @@ struct Turns {
     waiting: VecDeque<HostId>,
     share: usize,
     swept: HashMap<HostId, Duration>,
+    retained: Option<Duration>,
 }
 
 impl Turns {
     fn is_over(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    fn is_retention_due(&self, now: Duration) -> bool {
+        self.retained.is_none_or(|at| now.saturating_sub(at) >= RETENTION)
+    }
+
+    /// A part of it is done; `more`: the rest comes with the next step.
+    fn retained(&mut self, now: Duration, more: bool) {
+        self.retained = (!more).then_some(now);
     }
 
     fn begin(&mut self, hosts: Vec<HostId>) {
@@ -149,6 +167,17 @@ mod tests {
             swept
         };
         assert_eq!([sweeps(0), sweeps(60), sweeps(3599), sweeps(3600)], [5, 0, 0, 5]);
+    }
+
+    #[test]
+    fn retention_goes_on_until_nothing_is_left_and_then_rests() {
+        let mut turns = Turns::default();
+        let at = Duration::from_secs;
+        assert!(turns.is_retention_due(at(0)));
+        turns.retained(at(0), true);
+        assert!(turns.is_retention_due(at(1)));
+        turns.retained(at(1), false);
+        assert!(!turns.is_retention_due(at(300)) && turns.is_retention_due(at(301)));
     }
 
     #[test]

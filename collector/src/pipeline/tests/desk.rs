@@ -108,6 +108,15 @@ impl Tx for Desk {
     fn quarantine(&mut self, _: &Quarantined, _: Timestamp) -> Result<()> {
         unreachable!()
     }
+    fn begin_receiver(&mut self, _: &str) -> Result<()> {
+        unreachable!()
+    }
+    fn pass_over(&mut self, _: &str, _: &[(u64, u32)]) -> Result<()> {
+        unreachable!()
+    }
+    fn drop_payloads(&mut self, _: Timestamp) -> Result<bool> {
+        unreachable!()
+    }
     fn outbox(&mut self, _: &str, _: usize) -> Result<Vec<Alert>> {
         unreachable!()
     }
