@@ -3,6 +3,9 @@
 pub mod deliver;
 pub mod host;
 pub mod link;
+pub mod observe;
+pub mod sandbox;
 pub mod state;
+pub mod status;
 pub mod watcher;
 pub mod watchers;

@@ -11,14 +11,13 @@ use plumb_proto::limits;
 use plumb_proto::model::Severity;
 use plumb_proto::time::Timestamp;
 
+use crate::drift::FLOOD;
 use crate::drift::json::drift_json;
 use crate::drift::{Drift, DriftState, Identity, Kind, KnownDrift, Subject, Verdict, identity};
 use crate::store::rows::{Alert, HostRow, TransitionKind};
 
 /// Drifts of one host that are kept open or pending at a time.
 pub const LIVE: usize = 1_000;
-/// The rule of the drift that says that there are more.
-pub const FLOOD: &str = "flood";
 
 /// What was decided, to be kept in the transaction of the record that led to it.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -18,6 +18,9 @@ use plumb_proto::record::{Hash, HostId, sha256};
 use plumb_proto::time::Timestamp;
 use plumb_proto::untrusted::Untrusted;
 
+/// The rule of the drift that says that a host has more drifts than are kept.
+pub const FLOOD: &str = "flood";
+
 /// What kind of deviation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {

@@ -16,12 +16,12 @@ mod source;
 mod trial;
 pub mod units;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cel::Env;
 use plumb_proto::model::TableDecl;
 
+use super::{Drift, FLOOD, Kind};
 pub use catalogue::Catalogue;
 pub use rule::{On, Rule};
 pub use scope::{Finding, Subjects};
@@ -81,10 +81,10 @@ impl Policy {
         &self.rules
     }
 
-    /// Their names: drifts of rules that are not among them expire.
+    /// True for a drift whose rule is not in force any more: it expires.
     #[must_use]
-    pub fn names(&self) -> BTreeSet<&str> {
-        self.rules.iter().map(|rule| rule.name.as_str()).collect()
+    pub fn has_dropped(&self, drift: &Drift) -> bool {
+        drift.kind == Kind::Policy && drift.rule != FLOOD && self.rules.iter().all(|rule| rule.name != drift.rule)
     }
 
     pub(crate) fn env(&self) -> &Arc<Env> {

@@ -68,6 +68,7 @@ fn what_can_never_be_true_is_a_mistake() {
         ("php.binary > 5", "text and whole number do not compare"),
         ("php.running + 1 == 2", "no arithmetic with bool and whole number"),
         ("metric.load1 * 4 > 5", "columns and metrics are real numbers: reckon with 4.0 instead of 4"),
+        ("support('phpp', php).days_left > 0.0", "no support dates are known of \"phpp\""),
         ("php.binary && true", "`&&` needs bools, not text and bool"),
         ("version_at_least(php.running, '8')", "version_at_least(version, version) is called with (bool, version)"),
         ("version_at_least(php.version)", "version_at_least(version, version) is called with (version)"),
@@ -125,7 +126,7 @@ fn a_later_file_changes_single_fields_and_switches_rules_off() {
     let policy = Policy::load(std::slice::from_ref(&source), &[]).unwrap_or_else(|errors| panic!("{errors:#?}"));
     let disk = policy.rules().iter().find(|rule| rule.name == "disk_space").unwrap();
     assert_eq!(disk.hold.as_secs(), 3600);
-    assert!(!policy.names().contains("swap"));
+    assert!(policy.rules().iter().all(|rule| rule.name != "swap"));
     let wrong = Source { text: "[disk_space]\nok = 'mount.fstyp == \"ext4\"'\n".to_owned(), ..source };
     let errors = Policy::load(&[wrong], &[]).err().unwrap();
     assert_eq!(
@@ -143,4 +144,20 @@ fn rules_may_name_tables_that_hosts_have_declared() {
     let declared = table("cms", &[("product", ColumnType::Text, Role::State)]);
     assert!(Policy::load(&[source], &[declared]).is_ok());
     assert_eq!(mistake(text), "my.toml:2: rule `r`, on: there is no table or metric `cms`");
+}
+
+#[test]
+fn the_guide_names_every_field_and_every_function() {
+    let guide = include_str!("../../../../packaging/policy/README.md");
+    let functions = functions::SIGNATURES.iter().map(|(name, ..)| *name);
+    for name in source::FIELDS.into_iter().chain(functions).chain(names::METRIC_MAPS) {
+        assert!(guide.contains(&format!("`{name}")), "{name}");
+    }
+}
+
+#[test]
+fn the_rule_of_the_guide_loads() {
+    let guide = include_str!("../../../../packaging/policy/README.md");
+    let rule = guide.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert!(load(rule).is_ok_and(|policy| policy.rules().len() == 1));
 }

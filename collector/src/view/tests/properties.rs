@@ -57,7 +57,12 @@ impl Mirror {
             view.tables.insert(name.clone(), TableView { decl: table.decl.clone(), rows, baseline, baselined });
         }
         view.watchers = self.watchers.clone();
-        view.confirm_loaded();
+        for row in view.tables.values_mut().flat_map(|table| table.rows.values_mut()) {
+            let complete = self.watchers.get(&row.owner).and_then(|watcher| watcher.complete);
+            if let (None, Some(complete)) = (&row.stale, complete) {
+                row.confirmed = row.confirmed.max(complete);
+            }
+        }
         view
     }
 }
