@@ -12,7 +12,6 @@ pub mod health;
 pub mod ingest;
 pub mod ledger;
 pub mod listen;
-pub mod nearest;
 pub mod notify;
 pub mod pipeline;
 pub mod policy_files;

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::access::Connections;
 use crate::config::Config;
-use crate::drift::detectors::changed::Changed;
+use crate::drift::detectors;
 use crate::drift::detectors::silent::Silent;
 use crate::drift::policy::Policy;
 use crate::enroll::ca::Authority;
@@ -141,7 +141,7 @@ impl Collector {
         let declared = reader.schema()?;
         let policy = Policy::load(&policy_sources(&config.policy_dirs)?, &declared)
             .map_err(|mistakes| anyhow::anyhow!("policy:\n{}", mistakes.join("\n")))?;
-        let rules = policy.names().into_iter().map(str::to_owned).collect();
+        let policy = Arc::new(policy);
 
         // Bound before anything runs: a port that is taken is told at once.
         let names = parts::names(config.advertise.as_deref());
@@ -160,8 +160,7 @@ impl Collector {
         let bell = Arc::new(Bell::default());
         let silent = Silent { host: config.silent_after, ..Silent::default() };
         let ring = bell.clone();
-        let detectors: Vec<Box<dyn crate::drift::detector::Detector>> = vec![Box::new(Changed), Box::new(policy)];
-        let pipeline = Pipeline::new(detectors, silent, config.repeat_after, clock.clone()).waking(move || ring.ring());
+        let pipeline = Pipeline::new(detectors::all(&policy), silent, config.repeat_after, clock.clone()).waking(move || ring.ring());
         let pipeline = Arc::new(pipeline);
         let names_of: Vec<String> = config.receivers.iter().map(|each| each.name.clone()).collect();
         writer
@@ -204,7 +203,7 @@ impl Collector {
         tasks.spawn(query::serve(socket, parts, readers, stopped.clone()));
         let parts = health::Parts { writer: writer.clone(), connections, reader: Arc::new(Mutex::new(reader)) };
         tasks.spawn(health::serve(health_listener, parts, stopped.clone()));
-        tasks.spawn(tick::run(writer.clone(), pipeline, rules, clock.clone(), stopped));
+        tasks.spawn(tick::run(writer.clone(), pipeline, policy, clock.clone(), stopped));
         Ok(Self { addresses, new_authority, authority, writer, notifier, clock, stop, tasks, thread, _lock: lock })
     }
 

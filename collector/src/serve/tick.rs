@@ -1,7 +1,7 @@
 //! The clock's part of judging: silence, what must hold for a time, what time alone breaks. Hosts take turns, so that a
 //! big fleet is no wave, and records are never kept waiting for long.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use plumb_proto::record::HostId;
 use plumb_proto::time::Clock;
 use tokio::sync::watch;
 
-use crate::drift::Kind;
+use crate::drift::policy::Policy;
 use crate::pipeline::Pipeline;
 use crate::retention;
 use crate::store::rows::HostState;
@@ -31,16 +31,15 @@ const RETENTION: Duration = Duration::from_secs(300);
 /// Everything of a host is judged this often, and once after the start.
 const SWEEP: Duration = Duration::from_secs(3600);
 
-/// Judges by time until `stop` becomes true. `rules`: names of the rules in force; drifts of others expire.
+/// Judges by time until `stop` becomes true. Drifts of rules that `policy` no longer has expire.
 pub(super) async fn run(
     writer: Writer,
     pipeline: Arc<Pipeline>,
-    rules: BTreeSet<String>,
+    policy: Arc<Policy>,
     clock: Arc<dyn Clock>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<()> {
     let mut turns = Turns::default();
-    let rules = Arc::new(rules);
     let mut interval = tokio::time::interval(STEP);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -49,7 +48,7 @@ pub(super) async fn run(
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
             _ = interval.tick() => {}
         }
-        if let Err(error) = step(&writer, &pipeline, &rules, &clock, &mut turns).await {
+        if let Err(error) = step(&writer, &pipeline, &policy, &clock, &mut turns).await {
             tracing::error!("tick: {error:#}");
         }
     }
@@ -58,7 +57,7 @@ pub(super) async fn run(
 async fn step(
     writer: &Writer,
     pipeline: &Arc<Pipeline>,
-    rules: &Arc<BTreeSet<String>>,
+    policy: &Arc<Policy>,
     clock: &Arc<dyn Clock>,
     turns: &mut Turns,
 ) -> Result<()> {
@@ -75,13 +74,11 @@ async fn step(
         turns.retained(clock.monotonic(), more);
     }
     for group in turns.next(clock.monotonic()) {
-        let (pipeline, rules, now) = (pipeline.clone(), rules.clone(), clock.now());
+        let (pipeline, policy, now) = (pipeline.clone(), policy.clone(), clock.now());
         let work = move |tx: &mut dyn crate::store::Tx| {
             for (host, sweep) in &group {
                 if *sweep {
-                    let is_gone =
-                        |drift: &crate::drift::Drift| drift.kind == Kind::Policy && !rules.contains(&drift.rule);
-                    pipeline.expire(tx, host, now, &is_gone)?;
+                    pipeline.expire(tx, host, now, &|drift| policy.has_dropped(drift))?;
                 }
                 pipeline.tick(tx, host, now, *sweep)?;
             }

@@ -9,7 +9,7 @@ use super::functions::{SIGNATURES, WINDOW};
 use super::names::{METRIC_MAPS, Names, Ty, Uses};
 use super::units;
 use crate::drift::support;
-use crate::nearest::hint;
+use plumb_proto::nearest::hint;
 
 /// Functions of the language that rules may use: name and result.
 const STANDARD: [(&str, Ty); 7] = [

@@ -11,7 +11,7 @@ use super::expression::{Expression, Template};
 use super::names::{Names, Ty, Uses};
 use super::source::{Field, Raw};
 use super::units;
-use crate::nearest::hint;
+use plumb_proto::nearest::hint;
 
 /// What a rule judges.
 #[derive(Clone, Debug, PartialEq, Eq)]

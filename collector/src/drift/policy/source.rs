@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::{Spanned, Value};
 
-use crate::nearest::hint;
+use plumb_proto::nearest::hint;
 
 /// A policy file: its name, for messages, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
