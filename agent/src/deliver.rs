@@ -195,6 +195,10 @@ impl Deliver {
         match end {
             End::Stop => Next::Stop,
             End::Again => Next::Now,
+            End::Renewed => {
+                self.tries = 0; // the new one goes first
+                Next::Now
+            }
             End::Asked(retry) => {
                 let why = match retry.code {
                     RetryCode::Revoked => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use jiff::{Span, SpanRelativeTo};
-use plumb_proto::time::{Clock, SystemClock};
+use plumb_proto::time::{Clock, SystemClock, Timestamp};
 use plumb_proto::untrusted::Untrusted;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -181,7 +181,7 @@ fn token(config: &Config, arguments: TokenArguments, clock: &dyn Clock) -> Resul
     let line = token.line();
     let line = String::from_utf8_lossy(line.expose());
     print_line(&format!("printf %s {line} | plumb-agent enroll --collector {url} --token-file -"))?;
-    eprintln!("Paste this line on the host, as root. It is good until {}.", row.expires);
+    eprintln!("Paste this line on the host, as root. It is good until {}.", Timestamp::from_secs(row.expires.millis() / 1000));
     Ok(())
 }
 

@@ -103,8 +103,10 @@ pub fn listen(path: &Path) -> Result<UnixListener> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(what),
         _ => {}
     }
-    if let Some(folder) = path.parent() {
+    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
         std::fs::create_dir_all(folder).with_context(what)?;
+        // The socket says for itself whom it lets in; they have to get to it.
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).with_context(what)?;
     }
     let listener = UnixListener::bind(path).with_context(what)?;
     // Members of the group may ask; without the group nobody but root and ourselves.

@@ -160,7 +160,8 @@ impl Collector {
         let bell = Arc::new(Bell::default());
         let silent = Silent { host: config.silent_after, ..Silent::default() };
         let ring = bell.clone();
-        let pipeline = Pipeline::new(detectors::all(&policy), silent, config.repeat_after, clock.clone()).waking(move || ring.ring());
+        let pipeline = Pipeline::new(detectors::all(&policy), silent, config.repeat_after, clock.clone())
+            .waking(move || ring.ring());
         let pipeline = Arc::new(pipeline);
         let names_of: Vec<String> = config.receivers.iter().map(|each| each.name.clone()).collect();
         writer

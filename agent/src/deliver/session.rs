@@ -36,8 +36,10 @@ const GOODBYE: Duration = Duration::from_millis(500);
 pub(super) enum End {
     /// It is time to stop.
     Stop,
-    /// All is well, but a new connection is needed.
+    /// What can be sent has changed: greet again.
     Again,
+    /// There is a new certificate to be tried.
+    Renewed,
     /// The collector says so.
     Asked(Retry),
     /// It broke: why, and the TLS alert if there was one.
@@ -249,7 +251,7 @@ impl Running {
             return Some(End::Broken("the collector sends a certificate that nobody asked for".into(), None));
         };
         match pending.keep(&deliver.dir, identity, renewed) {
-            Ok(()) => Some(End::Again),
+            Ok(()) => Some(End::Renewed),
             Err(error) => {
                 tracing::error!("the renewed certificate is not used: {error:#}");
                 self.renewal = Some((Instant::now(), pending)); // asked for again, but not at once
