@@ -128,8 +128,7 @@ pub async fn serve(
     let config = tls::ingest_config(parts.issuer.authority.clone(), names, parts.clock.clone())?;
     let admit = Arc::new(Hosts { connections: parts.connections.clone() });
     let incoming = accept(listener, config, gate, admit, stop.clone());
-    let connections = parts.connections.clone();
-    let sweeper = tokio::spawn(sweep(connections.clone()));
+    let attendant = tokio::spawn(attend(parts.connections.clone(), stop.clone()));
     let service = IngestServer::new(Service { parts, opening: Arc::new(Semaphore::new(OPENING)) })
         .max_decoding_message_size(limits::MESSAGE)
         .max_encoding_message_size(limits::CERTIFICATE_CHAIN + limits::SMALL_MESSAGE);
@@ -142,17 +141,24 @@ pub async fn serve(
         .serve_with_incoming_shutdown(incoming, async move {
             // an error means that whoever could stop us has gone
             let _ = stop.wait_for(|stop| *stop).await;
-            connections.stop();
         })
         .await;
-    sweeper.abort();
+    attendant.abort();
     served.context("ingest")
 }
 
-async fn sweep(connections: Arc<Connections>) {
+/// Hangs up on those who must go, one by one or, in the end, all.
+async fn attend(connections: Arc<Connections>, mut stop: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
+        tokio::select! {
+            _ = tick.tick() => connections.sweep(),
+            // an error means that whoever could stop us has gone
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+    }
+    loop {
+        connections.stop(); // those that came through the door meanwhile, too
         tick.tick().await;
-        connections.sweep();
     }
 }

@@ -56,14 +56,21 @@ struct Guest {
     exporter: [u8; 32],
 }
 
-struct Guests;
+struct Guests {
+    stop: watch::Receiver<bool>,
+}
 
 impl Admit for Guests {
     type Info = Guest;
 
     fn admit(&self, tls: &ServerConnection, address: SocketAddr) -> anyhow::Result<Admission<Guest>> {
         let info = Guest { address, exporter: tls::exporter(tls)? };
-        Ok(Admission { info, cut: Box::pin(tokio::time::sleep(STAY)), kept: Box::new(()) })
+        let mut stop = self.stop.clone();
+        let cut = Box::pin(async move {
+            // in the end it is cut in either case: its time is over, or the collector stops
+            let _ = tokio::time::timeout(STAY, stop.wait_for(|stop| *stop)).await;
+        });
+        Ok(Admission { info, cut, kept: Box::new(()) })
     }
 }
 
@@ -85,7 +92,7 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let config = tls::enroll_config(parts.issuer.authority.clone(), names, parts.clock.clone())?;
-    let incoming = accept(listener, config, gate, Arc::new(Guests), stop.clone());
+    let incoming = accept(listener, config, gate, Arc::new(Guests { stop: stop.clone() }), stop.clone());
     let service = Service { parts, tries: Mutex::default(), challenges: Challenges::default() };
     let most = limits::SMALL_MESSAGE + limits::CERTIFICATE_CHAIN;
     Server::builder()
