@@ -1,6 +1,6 @@
 //! The program as a whole: what it prints, how it exits, and how it starts and stops. Hosts are folders here, so nothing
 //! depends on the machine that runs the tests.
-#![allow(clippy::disallowed_methods)] // tests of programs run programs
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // tests of programs run programs
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -224,14 +224,15 @@ fn a_second_agent_on_the_same_state_is_told_so() {
 
 #[test]
 fn a_corrupt_or_newer_state_is_set_aside_with_a_clear_word_and_the_agent_runs() {
-    let garbage = |path: &Path| fs::write(path, "this is no database at all".repeat(100)).unwrap();
-    let newer = |path: &Path| {
+    type Spoil = fn(&Path);
+    let garbage: Spoil = |path| fs::write(path, "this is no database at all".repeat(100)).unwrap();
+    let newer: Spoil = |path| {
         let db = rusqlite::Connection::open(path).unwrap();
         db.execute_batch("PRAGMA user_version = 99").unwrap();
     };
-    let cases: [(&dyn Fn(&Path), &str); 2] = [
-        (&garbage, "<3>the state is set aside as state.db.damaged, a new one begins: file is not a database"),
-        (&newer, "state.db was written by a newer plumb-agent (format 99, this one knows 1)"),
+    let cases: [(Spoil, &str); 2] = [
+        (garbage, "<3>the state is set aside as state.db.damaged, a new one begins: file is not a database"),
+        (newer, "state.db was written by a newer plumb-agent (format 99, this one knows 1)"),
     ];
     for (spoil, word) in cases {
         let scene = Scene::new();
