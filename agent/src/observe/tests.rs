@@ -320,7 +320,7 @@ fn work_is_paid_for_with_rest() {
     let (end, _deliver) = link().unwrap();
     let meter = || Duration::from_millis(USED.load(Ordering::Relaxed));
     let mut options = Options { meter, ..options(root.path(), state.path(), &clock, end, &roomy()) };
-    let second = Spec { name: "second", ..SPEC };
+    let second = Spec::new::<Probe>("second", SPEC.every, TABLES, "");
     let watcher = second.make(toml::Table::new()).unwrap();
     options.watchers.push(Assigned { spec: second, every: second.every, watcher });
     let mut observer = Observer::open(options).unwrap();
