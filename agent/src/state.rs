@@ -87,6 +87,7 @@ pub struct State {
     since: Duration,
     /// An ack is known that is not written yet: it goes with the next record.
     unwritten_ack: bool,
+    on_reserve: bool,
 }
 
 impl State {
@@ -103,10 +104,13 @@ impl State {
         };
         let options = Options { bound: options.bound.clamp(*BOUNDS.start(), *BOUNDS.end()), ..options.clone() };
         DirBuilder::new().recursive(true).mode(0o700).create(&options.folder).map_err(|e| named(e.into()))?;
-        let opened = database::open(&options.folder, PREDECESSOR).and_then(|(db, identity)| match identity {
-            Some(identity) => Self::resume(db, identity, &options, passed),
-            None => Self::begin(db, Identity::mint(None, FIRST_START)?, &options, passed),
-        });
+        let opened = match Self::try_open(&options, passed) {
+            // Even reading needs room: the index of a write-ahead log, a journal.
+            Err(StateError::DiskFull) if disk::give_up_reserve(&options.folder) => {
+                Self::try_open(&options, passed).map(|state| Self { on_reserve: true, ..state })
+            }
+            other => other,
+        };
         match opened {
             Err(StateError::Damaged(why) | StateError::Io(why)) => {
                 let old = database::last_words(&options.folder);
@@ -114,6 +118,20 @@ impl State {
             }
             other => other.map_err(named),
         }
+    }
+
+    fn try_open(options: &Options, passed: Duration) -> Result<Self, StateError> {
+        let (db, identity) = database::open(&options.folder, PREDECESSOR)?;
+        match identity {
+            Some(identity) => Self::resume(db, identity, options, passed),
+            None => Self::begin(db, Identity::mint(None, FIRST_START)?, options, passed),
+        }
+    }
+
+    /// True if it could be opened only by giving the reserve up: the disk is full, and nobody has said so yet.
+    #[must_use]
+    pub fn on_reserve(&self) -> bool {
+        self.on_reserve
     }
 
     /// Sets the state aside and begins a new epoch.
@@ -154,7 +172,17 @@ impl State {
         }
         let disk = Disk::new(&options.folder, options.ask.clone());
         let (sealer, options) = (Sealer::new()?, options.clone());
-        Ok(Self { db, identity, dictionary, sealer, disk, options, since: passed, unwritten_ack: false })
+        Ok(Self {
+            db,
+            identity,
+            dictionary,
+            sealer,
+            disk,
+            options,
+            since: passed,
+            unwritten_ack: false,
+            on_reserve: false,
+        })
     }
 
     /// What record 1 of a new epoch will say, until it is written.
@@ -311,12 +339,11 @@ impl State {
 
     /// After a commit: pages that became free go back to a disk that is short of room, and the reserve is refilled.
     fn settle(&mut self) {
-        if self.allowed() < self.options.bound {
-            if let Err(error) = self.give_back() {
-                tracing::debug!("free pages stay in state.db: {error}");
-            }
-        } else {
-            self.disk.refill();
+        self.disk.refill();
+        if self.allowed() < self.options.bound
+            && let Err(error) = self.give_back()
+        {
+            tracing::debug!("free pages stay in state.db: {error}");
         }
     }
 }

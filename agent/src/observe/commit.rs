@@ -14,6 +14,8 @@ use crate::watcher::Table;
 /// Pause before the next try, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
 
+const DISK_FULL: &str = "the disk of the state folder is full; the reserve was used to say so";
+
 /// Nothing is observed at the moment.
 #[derive(Debug)]
 pub(super) struct Waiting {
@@ -39,8 +41,7 @@ impl Observer {
             match state.append(&self.pending.batch(), at, now) {
                 Ok(()) => return self.written(now),
                 Err(StateError::DiskFull) if state.use_reserve() => {
-                    let text = "the disk of the state folder is full; the reserve was used to say so";
-                    self.announce("disk_full", Severity::Critical, text);
+                    self.announce("disk_full", Severity::Critical, DISK_FULL);
                 }
                 Err(StateError::Record(error)) => return self.refuse(&error.to_string(), now),
                 Err(error @ (StateError::Damaged(_) | StateError::Io(_))) => self.mend(error, now),
@@ -141,7 +142,11 @@ impl Observer {
                 missing.push(table);
             }
         }
+        let on_reserve = state.on_reserve();
         self.pending.declare(missing);
+        if on_reserve {
+            self.announce("disk_full", Severity::Critical, DISK_FULL);
+        }
         if let Some(begin) = begins.filter(|begin| begin.reason != crate::state::FIRST_START) {
             let text = format!("the agent's state was set aside and a new one begun: {}", begin.reason);
             self.announce("state_replaced", Severity::Critical, &text);

@@ -66,7 +66,7 @@ impl Disk {
 
     /// Gives the reserve back to the file system; `false` if there is none left.
     pub fn use_reserve(&mut self) -> bool {
-        std::mem::take(&mut self.reserved) && fs::remove_file(self.reserve()).is_ok()
+        std::mem::take(&mut self.reserved) && give_up_reserve(&self.folder)
     }
 
     /// Sets the reserve aside again, once there is room.
@@ -74,7 +74,7 @@ impl Disk {
         if self.reserved {
             return;
         }
-        if fs::metadata(self.reserve()).is_ok_and(|meta| meta.len() == RESERVE) {
+        if fs::metadata(reserve(&self.folder)).is_ok_and(|meta| meta.len() == RESERVE) {
             self.reserved = true;
             return;
         }
@@ -82,7 +82,7 @@ impl Disk {
         self.reserved = enough && self.allocate().is_ok();
         if !self.reserved {
             // Half a reserve only takes room away.
-            let _ = fs::remove_file(self.reserve());
+            let _ = fs::remove_file(reserve(&self.folder));
         }
     }
 
@@ -93,14 +93,20 @@ impl Disk {
     }
 
     fn allocate(&self) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(self.reserve())?;
+        let file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(reserve(&self.folder))?;
         nix::fcntl::posix_fallocate(&file, 0, i64::try_from(RESERVE).unwrap_or(i64::MAX))?;
         Ok(())
     }
+}
 
-    fn reserve(&self) -> PathBuf {
-        self.folder.join("reserve")
-    }
+/// Gives the reserve of a folder back to the file system; `false` if there is none.
+pub(super) fn give_up_reserve(folder: &Path) -> bool {
+    fs::remove_file(reserve(folder)).is_ok()
+}
+
+fn reserve(folder: &Path) -> PathBuf {
+    folder.join("reserve")
 }
 
 fn floor(room: Room) -> u64 {
