@@ -133,7 +133,8 @@ fn figures(whole: &HostPart, printer: &Printer) -> Table {
     let mut table = Table::new(&[column(""), column(""), column("").right(), column("").wraps()]).bare().indent(2);
     let width = bar_width(printer);
     let mut row = |name: &str, share: f64, text: String| {
-        let style = fullness(share);
+        // Work that waits is no fault as such.
+        let style = if share >= 2.0 { Style::Warning } else { Style::Plain };
         table.row([
             Cell::new(name, Style::Dim),
             Cell::new(bar(share, width), style),
@@ -212,14 +213,14 @@ fn disks(whole: &HostPart, printer: &Printer) -> Table {
         match (space.and_then(Space::share), space) {
             (Some(share), Some(space)) => {
                 let style = fullness(share);
-                let size = space.size.known().map_or_else(|| "?".to_owned(), bytes);
-                let used = space.used.known().map_or_else(|| "?".to_owned(), bytes);
+                let told = |figure: Figure| figure.known().map_or_else(|| "?".to_owned(), bytes);
+                let room = format!("{} free of {}", told(space.available), told(space.size));
                 let inodes = space.inode_share().map(|share| format!("inodes {}", percent(share)));
                 table.row([
                     name,
                     Cell::new(bar(share, bar_width(printer)), style),
                     Cell::new(percent(share), style),
-                    format!("{used} of {size}").into(),
+                    room.into(),
                     inodes.unwrap_or_default().into(),
                     [fstype.as_str(), read_only].join(" ").trim().to_owned().into(),
                     device.into(),

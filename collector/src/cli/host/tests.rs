@@ -107,8 +107,8 @@ web-1.example.org  drifting                                        seen 12 s ago
   memory  ████████░░░░░░  59 %  9.5 GiB of 16.0 GiB used, 6.5 GiB available
 
 Disks
-  /         █████████████░  97 %  45.6 GiB of 50.0 GiB  inodes 12 %  ext4
-  /srv/nfs                     ?  does not answer                    nfs4
+  /         █████████████░  97 %  1.4 GiB free of 50.0 GiB  inodes 12 %  ext4
+  /srv/nfs                     ?  does not answer                        nfs4
 
 PHP
   fpm/8.2             8.2.29  php8.2-fpm        patched by debian
@@ -162,8 +162,8 @@ web-1.example.org  drifting                                                     
   memory  ██████████████████░░░░░░░░░░░░  59 %  9.5 GiB of 16.0 GiB used, 6.5 GiB available
 
 Disks
-  /         █████████████████████████████░  97 %  45.6 GiB of 50.0 GiB  inodes 12 %  ext4  /dev/vda1
-  /srv/nfs                                     ?  does not answer                    nfs4  nas:/export
+  /         █████████████████████████████░  97 %  1.4 GiB free of 50.0 GiB  inodes 12 %  ext4  /dev/vda1
+  /srv/nfs                                     ?  does not answer                        nfs4  nas:/export
 
 PHP
   fpm/8.2             8.2.29  php8.2-fpm 8.2.29-1~deb12u1  patched by debian          running

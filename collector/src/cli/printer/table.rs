@@ -119,6 +119,13 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// How many columns there is no room for, although they say something.
+    #[must_use]
+    pub fn left_out(&self, width: Option<usize>) -> usize {
+        let room = width.map(|width| width.saturating_sub(self.indent).max(NARROWEST));
+        self.shown(None).len() - self.shown(room).len()
+    }
+
     /// True while it has no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
