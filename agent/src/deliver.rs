@@ -3,7 +3,7 @@
 //! ack, or a certificate that was asked for.
 
 pub mod backoff;
-mod channel;
+pub mod channel;
 pub mod identity;
 mod session;
 pub mod stream;
@@ -169,14 +169,15 @@ impl Deliver {
         let session = match end {
             Ok(session) => session,
             Err(error) => {
-                if let Some(Error::InvalidCertificate(
-                    CertificateError::NotValidYet
-                    | CertificateError::NotValidYetContext { .. }
-                    | CertificateError::Expired
-                    | CertificateError::ExpiredContext { .. },
-                )) = tls_error(&error)
-                {
-                    self.time.doubt();
+                match tls_error(&error) {
+                    Some(Error::AlertReceived(AlertDescription::CertificateExpired)) => self.renew_first = true,
+                    Some(Error::InvalidCertificate(
+                        CertificateError::NotValidYet
+                        | CertificateError::NotValidYetContext { .. }
+                        | CertificateError::Expired
+                        | CertificateError::ExpiredContext { .. },
+                    )) => self.time.doubt(),
+                    _ => {}
                 }
                 self.trouble(format!("{error:#}")).await;
                 return Next::Wait(None);
@@ -215,8 +216,7 @@ impl Deliver {
                 self.trouble(why.to_owned()).await;
                 Next::Wait(Some(retry))
             }
-            End::Broken(why, alert) => {
-                self.renew_first = alert == Some(AlertDescription::CertificateExpired);
+            End::Broken(why) => {
                 self.trouble(why).await;
                 Next::Wait(None)
             }

@@ -2,10 +2,12 @@
 //!
 //! It is replaced by rename, so a reader sees a whole one; it is not synced, since it is worth nothing after a crash.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use plumb_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Name of the file in the state folder.
@@ -153,18 +155,20 @@ impl Status {
         fs::rename(fresh, folder.join(FILE))
     }
 
-    /// Reads the file of a state folder; `None` if there is none.
+    /// Reads the file of a state folder, and when it was written; `None` if there is none.
     ///
     /// # Errors
     /// It cannot be read, or is not a status.
-    pub fn read(folder: &Path) -> io::Result<Option<Self>> {
-        let mut text = Vec::new();
-        match fs::File::open(folder.join(FILE)) {
-            Ok(file) => io::Read::read_to_end(&mut io::Read::take(file, LIMIT), &mut text)?,
+    pub fn read(folder: &Path) -> io::Result<Option<(Self, Timestamp)>> {
+        let file = match File::open(folder.join(FILE)) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(Some(serde_json::from_slice(&text)?))
+        let written = Timestamp::from_secs(file.metadata()?.mtime());
+        let mut text = Vec::new();
+        file.take(LIMIT).read_to_end(&mut text)?;
+        Ok(Some((serde_json::from_slice(&text)?, written)))
     }
 }
 
@@ -196,11 +200,11 @@ impl Cost {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod testing {
     use super::*;
-    use crate::state::testing::Folder;
 
-    fn status() -> Status {
+    /// Of an agent that has just started.
+    pub(crate) fn status() -> Status {
         Status {
             version: "0.1.0".to_owned(),
             pid: 7,
@@ -215,13 +219,21 @@ mod tests {
             watchers: Vec::new(),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::status;
+    use super::*;
+    use crate::state::testing::Folder;
 
     #[test]
     fn a_status_is_read_as_it_was_written_and_none_is_no_error() {
         let folder = Folder::new();
         assert_eq!(Status::read(folder.path()).unwrap(), None);
         status().write(folder.path()).unwrap();
-        assert_eq!(Status::read(folder.path()).unwrap(), Some(status()));
+        let (read, written) = Status::read(folder.path()).unwrap().unwrap();
+        assert_eq!((read, written > Timestamp::from_secs(1_700_000_000)), (status(), true));
         fs::write(folder.path().join(FILE), "{").unwrap();
         assert!(Status::read(folder.path()).is_err());
     }

@@ -181,18 +181,19 @@ impl Connections {
         self.state().streams.len()
     }
 
-    /// True once an hour for the same thing of the same host: an agent that tries again and again is one event.
+    /// Whether something of a host was not said within the last hour: an agent that tries again and again is one event.
     pub fn is_news(&self, host: &HostId, what: &impl Hash) -> bool {
-        let mut hasher = DefaultHasher::new();
-        what.hash(&mut hasher);
+        let said = self.state().said.get(&(*host, digest(what))).copied();
+        said.is_none_or(|at| self.clock.monotonic().saturating_sub(at) >= SAY_AGAIN)
+    }
+
+    /// It was said.
+    pub fn said(&self, host: &HostId, what: &impl Hash) {
         let passed = self.clock.monotonic();
         let mut state = self.state();
-        let known = state.said.get(&(*host, hasher.finish()));
-        let news = known.is_none_or(|at| passed.saturating_sub(*at) >= SAY_AGAIN);
-        if news && state.said.len() < SAID {
-            state.said.insert((*host, hasher.finish()), passed);
+        if state.said.len() < SAID {
+            state.said.insert((*host, digest(what)), passed);
         }
-        news
     }
 
     /// Charges what a host has sent, by its size before compression. Answers how long it must rest now.
@@ -205,6 +206,12 @@ impl Connections {
         budget.left = budget.left.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
         Duration::from_millis(budget.left.min(0).unsigned_abs().saturating_mul(1000) / RATE)
     }
+}
+
+fn digest(what: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn close(sender: &watch::Sender<Option<Closed>>, why: Closed) {
@@ -323,6 +330,19 @@ mod tests {
         clock.advance(limits::HANDSHAKE_TIME + Duration::from_secs(1));
         connections.sweep();
         assert_eq!((why(&silent), why(&speaking)), (Some(Closed::Silent), None));
+    }
+
+    #[test]
+    fn what_was_said_is_news_again_after_an_hour() {
+        let (clock, connections) = connections();
+        let host = HostId([1; 16]);
+        connections.said(&host, &"fork");
+        assert!(!connections.is_news(&host, &"fork"));
+        assert!(connections.is_news(&host, &"conflict") && connections.is_news(&HostId([2; 16]), &"fork"));
+        clock.advance(SAY_AGAIN);
+        assert!(connections.is_news(&host, &"fork"));
+        connections.sweep();
+        assert!(connections.state().said.is_empty());
     }
 
     #[test]

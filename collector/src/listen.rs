@@ -15,6 +15,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use plumb_proto::limits;
 use rustls::{ServerConfig, ServerConnection};
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
@@ -30,6 +31,8 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(150);
 /// And again after this long.
 const PROBE: Duration = Duration::from_secs(10);
+/// How long a refused one may take to read why.
+const LINGER: Duration = Duration::from_secs(1);
 /// A pause after the system refused a connection.
 const BREATH: Duration = Duration::from_millis(200);
 
@@ -185,9 +188,22 @@ async fn shake_hands<A: Admit>(
     let socket = SockRef::from(&tcp);
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(PROBE))?;
-    let tls = tokio::time::timeout(limits::HANDSHAKE_TIME, acceptor.accept(tcp)).await;
-    let tls = tls.map_err(|_| anyhow::anyhow!("no TLS handshake within {:?}", limits::HANDSHAKE_TIME))?;
-    let tls = tls.map_err(|error| anyhow::anyhow!("TLS handshake: {error}"))?;
+    let tls = tokio::time::timeout(limits::HANDSHAKE_TIME, acceptor.accept(tcp).into_fallible()).await;
+    let tls = match tls.map_err(|_| anyhow::anyhow!("no TLS handshake within {:?}", limits::HANDSHAKE_TIME))? {
+        Ok(tls) => tls,
+        Err((error, tcp)) => {
+            let _ = tokio::time::timeout(LINGER, linger(tcp)).await;
+            return Err(anyhow::anyhow!("TLS handshake: {error}"));
+        }
+    };
     let admission = admit.admit(tls.get_ref().1, address)?;
     Ok(Connection::new(tls, admission, place))
+}
+
+/// Lets the other side read why it was refused: a socket that is closed while something unread lies in it takes back what
+/// was sent (RFC 9293 section 3.6.1).
+async fn linger(mut tcp: TcpStream) {
+    let _ = tcp.shutdown().await;
+    let mut unread = [0; 1024];
+    while matches!(tcp.read(&mut unread).await, Ok(1..)) {}
 }

@@ -6,47 +6,48 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use anyhow::{Context as _, bail};
 use hyper_util::rt::TokioIo;
 use plumb_proto::limits;
-use rustls::{AlertDescription, Error};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-/// What broke a connection, kept because HTTP/2 passes on the words but not the error.
+/// As much of the server's first words is read at once.
+const FIRST_WORDS: usize = 1024;
+
+/// What broke a connection, in words: HTTP/2 does not pass them on.
 #[derive(Clone, Debug, Default)]
-pub struct Broken(Arc<Mutex<Option<(String, Option<AlertDescription>)>>>);
+pub struct Broken(Arc<Mutex<Option<String>>>);
 
 impl Broken {
     fn note(&self, error: &io::Error) {
-        let alert = match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(Error::AlertReceived(alert)) => Some(*alert),
-            _ => None,
-        };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((error.to_string(), alert));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.to_string());
     }
 
     /// In words, if it is broken.
     #[must_use]
     pub fn words(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(words, _)| words.clone())
-    }
-
-    /// The alert with which the other side refused us (RFC 8446 section 6): with TLS 1.3 it arrives behind the handshake.
-    #[must_use]
-    pub fn alert(&self) -> Option<AlertDescription> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|(_, alert)| *alert)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// Speaks HTTP/2 on a connection.
 ///
 /// # Errors
-/// The other side does not.
-pub async fn channel(tls: TlsStream<TcpStream>) -> anyhow::Result<(Channel, Broken)> {
+/// The other side does not, or refuses our certificate: with TLS 1.3 that arrives behind the handshake.
+pub async fn channel(mut tls: TlsStream<TcpStream>) -> anyhow::Result<(Channel, Broken)> {
+    // The server speaks first (RFC 9113 section 3.4). Waiting for it costs one round trip, and lets us hear why it refuses
+    // us: its alert would be lost if our next words met a closed door.
+    let mut first = vec![0; FIRST_WORDS];
+    let heard = tokio::time::timeout(limits::HANDSHAKE_TIME, tls.read(&mut first)).await;
+    match heard.context("the collector says nothing")?.context("the collector refuses the connection")? {
+        0 => bail!("the collector closes the connection without a word"),
+        length => first.truncate(length),
+    }
     let broken = Broken::default();
-    let connection = TokioIo::new(Watched { tls, broken: broken.clone() });
+    let connection = TokioIo::new(Watched { first, tls, broken: broken.clone() });
     // No HTTP/2 ping: a record a minute and its ack within 30 s prove more, TCP probes an idle line, and pings alone would
     // cost a third of the day's bytes.
     let endpoint = Endpoint::from_static("https://collector")
@@ -90,6 +91,8 @@ impl<T: Send + 'static> tower::Service<Uri> for Once<T> {
 
 /// A connection that remembers what broke it.
 struct Watched {
+    /// What was read already.
+    first: Vec<u8>,
     tls: TlsStream<TcpStream>,
     broken: Broken,
 }
@@ -105,6 +108,12 @@ impl Watched {
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.first.is_empty() {
+            let length = self.first.len().min(buf.remaining());
+            buf.put_slice(&self.first[..length]);
+            self.first.drain(..length);
+            return Poll::Ready(Ok(()));
+        }
         let read = Pin::new(&mut self.tls).poll_read(cx, buf);
         self.note(read)
     }

@@ -163,10 +163,11 @@ fn sweep(dir: &Path, keep: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
         let numbered = entry.file_name().to_str().is_some_and(|name| name.parse::<u64>().is_ok());
-        if numbered && entry.path() != keep {
-            if let Err(error) = fs::remove_dir_all(entry.path()) {
-                tracing::debug!("an old certificate stays: {error}");
-            }
+        if numbered
+            && entry.path() != keep
+            && let Err(error) = fs::remove_dir_all(entry.path())
+        {
+            tracing::debug!("an old certificate stays: {error}");
         }
     }
 }

@@ -8,7 +8,6 @@ use plumb_proto::generated::ingest as pb;
 use plumb_proto::generated::ingest::ingest_client::IngestClient;
 use plumb_proto::limits;
 use plumb_proto::time::Timestamp;
-use rustls::AlertDescription;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
@@ -42,8 +41,8 @@ pub(super) enum End {
     Renewed,
     /// The collector says so.
     Asked(Retry),
-    /// It broke: why, and the TLS alert if there was one.
-    Broken(String, Option<AlertDescription>),
+    /// It broke, and why.
+    Broken(String),
 }
 
 /// A connection on which nothing was said yet.
@@ -151,7 +150,7 @@ impl Running {
     async fn frame(&mut self, deliver: &mut Deliver, identity: &Identity, frame: pb::ToAgent) -> Option<End> {
         let frame = match ToAgent::try_from(frame) {
             Ok(frame) => frame,
-            Err(error) => return Some(End::Broken(format!("the collector says what nobody can read: {error}"), None)),
+            Err(error) => return Some(End::Broken(format!("the collector says what nobody can read: {error}"))),
         };
         match &frame {
             ToAgent::Welcome(welcome) => {
@@ -198,7 +197,7 @@ impl Running {
                 Action::Close(Close::Asked(retry)) => return Some(End::Asked(retry)),
                 Action::Close(Close::GreetAgain) => return Some(End::Again),
                 Action::Close(Close::Violation(what)) => {
-                    return Some(End::Broken(format!("the collector breaks the protocol: it {what}"), None));
+                    return Some(End::Broken(format!("the collector breaks the protocol: it {what}")));
                 }
             }
         }
@@ -248,7 +247,7 @@ impl Running {
     /// The new certificate is tried at once: by greeting again with it.
     fn renewed(&mut self, deliver: &Deliver, identity: &Identity, renewed: &Renewed) -> Option<End> {
         let Some((_, pending)) = self.renewal.take() else {
-            return Some(End::Broken("the collector sends a certificate that nobody asked for".into(), None));
+            return Some(End::Broken("the collector sends a certificate that nobody asked for".into()));
         };
         match pending.keep(&deliver.dir, identity, renewed) {
             Ok(()) => Some(End::Renewed),
@@ -265,10 +264,10 @@ impl Running {
             Some(cause) => chain(cause),
             None => format!("the collector ends the stream: {:?}", status.code()),
         });
-        End::Broken(words, self.broken.alert())
+        End::Broken(words)
     }
 
     fn late(&self, what: &str) -> End {
-        End::Broken(self.broken.words().unwrap_or_else(|| what.to_owned()), self.broken.alert())
+        End::Broken(self.broken.words().unwrap_or_else(|| what.to_owned()))
     }
 }

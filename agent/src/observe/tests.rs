@@ -498,7 +498,7 @@ fn a_watcher_that_kills_the_agent_is_left_alone_and_says_why() {
 fn the_status_file_is_there_from_the_start_and_says_when_the_agent_has_stopped() {
     let mut scene = Scene::new();
     scene.pass(11 * SECOND);
-    let read = |scene: &Scene| crate::status::Status::read(scene.state.path()).unwrap().unwrap();
+    let read = |scene: &Scene| crate::status::Status::read(scene.state.path()).unwrap().unwrap().0;
     let status = read(&scene);
     assert_eq!((status.connection.state.as_str(), status.spool.written, status.stopped), ("not_enrolled", 1, false));
     let outcomes: Vec<_> = status.watchers.iter().map(|w| (w.name.as_str(), w.outcome.as_deref(), w.facts)).collect();

@@ -136,10 +136,10 @@ impl Tries {
         if self.0.len() >= ADDRESSES {
             self.0.retain(|_, (since, _)| now.since(*since) < SPAN);
         }
-        if self.0.len() >= ADDRESSES {
-            if let Some(oldest) = self.0.iter().min_by_key(|(_, (since, _))| *since).map(|(address, _)| *address) {
-                self.0.remove(&oldest);
-            }
+        if self.0.len() >= ADDRESSES
+            && let Some(oldest) = self.0.iter().min_by_key(|(_, (since, _))| *since).map(|(address, _)| *address)
+        {
+            self.0.remove(&oldest);
         }
         let entry = self.0.entry(network(address)).or_insert((now, 0));
         if now.since(entry.0) >= SPAN {

@@ -153,8 +153,9 @@ impl Session {
         replaced: watch::Receiver<Option<Closed>>,
     ) -> anyhow::Result<Greeted> {
         let (host, now, generation) = (self.host, self.parts.clock.now(), self.peer.certificate.generation);
-        let news = |what: &str| self.parts.connections.is_news(&host, &(what, hello.epoch));
-        let (new_fork, new_conflict) = (news("fork"), news("conflict"));
+        let (fork, conflict) = (("fork", hello.epoch), ("conflict", hello.epoch));
+        let new_fork = self.parts.connections.is_news(&host, &fork);
+        let new_conflict = self.parts.connections.is_news(&host, &conflict);
         let work = move |tx: &mut dyn crate::store::Tx| {
             let Some(mut row) = tx.host(&host)? else { return Ok(Greeted::Refused(HostState::Revoked)) };
             if row.state != HostState::Active {
@@ -208,7 +209,13 @@ impl Session {
                 }
             }
         };
-        self.parts.writer.call(Weight { records: 1, bytes: 0 }, work).await
+        let greeted = self.parts.writer.call(Weight { records: 1, bytes: 0 }, work).await?;
+        match greeted {
+            Greeted::Fork(_) if new_fork => self.parts.connections.said(&host, &fork),
+            Greeted::Conflict if new_conflict => self.parts.connections.said(&host, &conflict),
+            _ => {}
+        }
+        Ok(greeted)
     }
 
     async fn listen(&self, mut begun: Begun, frames: &mut Streaming<pb::ToCollector>) -> End {

@@ -77,13 +77,19 @@ impl Collector {
             ingest: ingest.to_string(),
             server_name: "localhost".into(),
         };
+        let bind = |address| {
+            let listener = TcpListener::bind(address).unwrap();
+            listener.set_nonblocking(true).unwrap();
+            listener
+        };
+        let (ingest_door, enroll_door) = (bind(ingest), bind(enroll));
         let network = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async move {
-                let bind = |address| async move { tokio::net::TcpListener::bind(address).await.unwrap() };
+                let door = |listener| tokio::net::TcpListener::from_std(listener).unwrap();
                 let gate = Gate::new().unwrap();
-                let records = ingest::serve(bind(ingest).await, names.clone(), gate.clone(), records, stopped.clone());
-                let hosts = enroll::serve(bind(enroll).await, names, gate, hosts, stopped);
+                let records = ingest::serve(door(ingest_door), names.clone(), gate.clone(), records, stopped.clone());
+                let hosts = enroll::serve(door(enroll_door), names, gate, hosts, stopped);
                 let (records, hosts) = tokio::join!(records, hosts);
                 records.and(hosts).unwrap();
             });

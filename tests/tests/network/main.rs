@@ -1,11 +1,14 @@
 //! Both ends of the network in one process, over real sockets, on one manual clock: how hosts enrol, deliver, renew, come
 //! back, and what becomes of those who should not.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests
+
 mod agent;
 mod collector;
 mod delivery;
 mod enrolment;
-
+mod hostile;
+mod raw;
 mod renewal;
 
 use std::path::PathBuf;

@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow, bail};
 use plumb_proto::generated::enroll as pb;
 use plumb_proto::generated::enroll::enroll_client::EnrollClient;
 use plumb_proto::limits;
-use plumb_proto::record::{Hash, HostId};
+use plumb_proto::record::HostId;
 use plumb_proto::secret::Secret;
 use plumb_proto::time::{Clock, Timestamp};
 use plumb_proto::token::Token;
@@ -177,7 +177,7 @@ fn keep(
 ) -> anyhow::Result<Enrolled> {
     let host = HostId::from_slice(&reply.host_id).ok_or_else(|| anyhow!("the collector answers without a host id"))?;
     let root: CertificateDer<'static> = certificates(&reply.root)?.swap_remove(0);
-    if key_hash(&root).unwrap_or(Hash::default()) != token.pin {
+    if key_hash(&root).ok() != Some(token.pin) {
         bail!("the collector sends another root than the token pins");
     }
     split_address(&reply.ingest, 0).context("the collector's ingest address")?;
