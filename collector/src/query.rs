@@ -6,6 +6,7 @@ mod decide;
 mod guard;
 mod readers;
 mod summary;
+mod support;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -175,7 +176,7 @@ impl Query for Service {
             let filter = EventFilter { limit: LAST_EVENTS, ..EventFilter::default() };
             let events = questions.events(&host.id, &filter).map_err(|error| failed(&error))?;
             let summary = summary::host(&view, &drifts, silent, now);
-            Ok(answers::whole(&view, summary, &drifts, events))
+            Ok(answers::whole(&view, summary, &drifts, events, now))
         });
         Ok(answers::parts(whole.await?))
     }
