@@ -51,12 +51,12 @@ impl Service {
 
     /// The host's line as it is now.
     async fn reply<R>(&self, request: &Request<R>, host: HostRow) -> Result<pb::HostReply, Status> {
-        let (now, silent) = (self.now(), self.parts.silent_after);
+        let hearing = self.hearing();
         let line = self.ask(request, move |questions| {
             let view = questions.view(&host.id).map_err(|error| failed(&error))?;
             let filter = DriftFilter { host: Some(host.id), ..DriftFilter::default() };
             let drifts = questions.drifts(&filter).map_err(|error| failed(&error))?;
-            Ok(summary::host(&view, &drifts, silent, now))
+            Ok(summary::host(&view, &drifts, hearing))
         });
         Ok(pb::HostReply { host: Some(line.await?) })
     }

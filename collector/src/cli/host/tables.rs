@@ -36,7 +36,7 @@ pub(super) fn disks(whole: &HostPart, printer: &Printer) -> Table {
         column("").wraps(),
         column(""),
         column("").right(),
-        column("").wraps(),
+        column(""),
         column("").spare(1),
         column("").spare(2),
         column("").wraps().spare(3),
@@ -66,7 +66,8 @@ pub(super) fn disks(whole: &HostPart, printer: &Printer) -> Table {
                 ]);
             }
             _ => {
-                let why = reason(row).unwrap_or_else(|| "no size told".to_owned());
+                // Why is told below, with everything that is not known.
+                let why = if row.unknown.is_empty() { "no size told" } else { "not known, see below" };
                 table.row([
                     name,
                     Cell::default(),
@@ -80,12 +81,6 @@ pub(super) fn disks(whole: &HostPart, printer: &Printer) -> Table {
         }
     }
     table
-}
-
-/// Why something of a row is not known; the row as such first.
-fn reason(row: &Row) -> Option<String> {
-    let whole = row.unknown.iter().find(|each| each.column.is_empty());
-    whole.or_else(|| row.unknown.first()).map(|each| said(each.reason.as_bytes()))
 }
 
 pub(super) fn php(whole: &HostPart) -> Table {

@@ -118,7 +118,7 @@ web-1.example.org  drifting                                        seen 12 s ago
 
 Disks
   /         █████████████░  97 %  1.4 GiB free of 50.0 GiB  inodes 12 %  ext4
-  /srv/nfs                     ?  does not answer                        nfs4
+  /srv/nfs                     ?  not known, see below                   nfs4
 
 PHP
   fpm/8.2             8.2.29  php8.2-fpm        patched until 2028-06-30 (Debian
@@ -175,7 +175,7 @@ web-1.example.org  drifting                                                     
 
 Disks
   /         █████████████████████████████░  97 %  1.4 GiB free of 50.0 GiB  inodes 12 %  ext4  /dev/vda1
-  /srv/nfs                                     ?  does not answer                        nfs4  nas:/export
+  /srv/nfs                                     ?  not known, see below                   nfs4  nas:/export
 
 PHP
   fpm/8.2             8.2.29  php8.2-fpm 8.2.29-1~deb12u1  patched until 2028-06-30 (Debian LTS)  running

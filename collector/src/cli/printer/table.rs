@@ -78,7 +78,7 @@ pub struct Table {
 }
 
 /// The least that a column of wrapped cells gets.
-const NARROWEST: usize = 20;
+const NARROWEST: usize = 24;
 /// Blanks between columns.
 const GAP: u16 = 2;
 
