@@ -1,8 +1,14 @@
 //! Plumb's agent: observes a host, and delivers what it saw. A library too, so that tests can run one in-process.
 
+pub mod cli;
+pub mod config;
 pub mod deliver;
 pub mod host;
 pub mod link;
+pub mod log;
+pub mod observe;
+pub mod sandbox;
 pub mod state;
+pub mod status;
 pub mod watcher;
 pub mod watchers;

@@ -1,3 +1,433 @@
-//! The agent's one state file, and the frames by which others ask for what is in it.
+//! The agent's one state file: records that wait to be acknowledged, and the places where durable sources were left. A
+//! record and the cursors that produced it are written in one transaction, so after any crash either both are there or
+//! neither is.
+//!
+//! SQLite is given up on only in one way: a file that cannot be read, or does not hold what was written, is set aside
+//! (one is kept), a new epoch begins, and its first record says so. The agent never refuses to start over its own state.
 
+mod database;
+pub mod disk;
+mod error;
+mod fork;
 pub mod frames;
+mod identity;
+mod spool;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use plumb_proto::dictionary::Dictionary;
+use plumb_proto::frame::{Ack, DropReason, Item};
+use plumb_proto::limits;
+use plumb_proto::model::{Begin, Payload, TableDecl};
+use plumb_proto::record::{Class, Moment, Sealer};
+use plumb_proto::wire;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use disk::{Ask, Disk};
+pub use error::StateError;
+use frames::Position;
+use identity::Identity;
+pub use identity::Sum;
+
+/// What record 1 says on a host that had no state before.
+pub const FIRST_START: &str = "first start";
+/// Bytes that a spool may take at least and at most, whatever is configured.
+pub const BOUNDS: std::ops::RangeInclusive<u64> = disk::LEAST..=4 << 30;
+/// Bytes that one answer to deliver holds at most.
+const FETCH_BYTES: usize = 512 << 10;
+/// How long the agent before may take to let go of the file.
+const PREDECESSOR: Duration = Duration::from_secs(5);
+/// New epochs for a fork, at most one in this time.
+const FORK_REST: Duration = Duration::from_hours(1);
+
+/// Where the state lies and how big it may grow.
+#[derive(Clone)]
+pub struct Options {
+    /// Its folder; made if it is not there.
+    pub folder: PathBuf,
+    /// Bytes of records, at most; brought within [`BOUNDS`].
+    pub bound: u64,
+    /// How to learn what is free: [`disk::ask_system`].
+    pub ask: Ask,
+}
+
+/// What becomes one record.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// What it says.
+    pub payload: Payload,
+    /// It only repeats what was told before: it counts as samples, which may be dropped.
+    pub repeats: bool,
+}
+
+/// All that is written in one transaction.
+pub struct Batch<'a> {
+    /// Becomes records, in this order.
+    pub parts: &'a [Part],
+    /// Watcher, name and place of durable sources.
+    pub cursors: &'a [(&'static str, String, Vec<u8>)],
+    /// Number of the last look that is in it.
+    pub look: u64,
+}
+
+/// What came of an ack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acked {
+    /// More is acknowledged than before.
+    News,
+    /// Nothing new.
+    Known,
+    /// It speaks of a record that is not in this chain: not believed.
+    Foreign,
+}
+
+/// See the module.
+pub struct State {
+    db: Connection,
+    identity: Identity,
+    dictionary: Dictionary,
+    sealer: Sealer,
+    disk: Disk,
+    options: Options,
+    /// Monotonic time when the identity's age was right.
+    since: Duration,
+    /// An ack is known that is not written yet: it goes with the next record.
+    unwritten_ack: bool,
+}
+
+impl State {
+    /// Opens the state of a folder at the monotonic time `passed`, or makes a new one. What is damaged is set aside.
+    ///
+    /// # Errors
+    /// [`StateError::InUse`], [`StateError::DiskFull`]; [`StateError::Unusable`] where the folder itself is at fault.
+    pub fn open(options: Options, passed: Duration) -> Result<Self, StateError> {
+        let named = |error: StateError| match error {
+            StateError::Unusable(why) => {
+                StateError::Unusable(format!("state folder {}: {why}", options.folder.display()))
+            }
+            other => other,
+        };
+        let options = Options { bound: options.bound.clamp(*BOUNDS.start(), *BOUNDS.end()), ..options.clone() };
+        DirBuilder::new().recursive(true).mode(0o700).create(&options.folder).map_err(|e| named(e.into()))?;
+        let opened = database::open(&options.folder, PREDECESSOR).and_then(|(db, identity)| match identity {
+            Some(identity) => Self::resume(db, identity, &options, passed),
+            None => Self::begin(db, Identity::mint(None, FIRST_START)?, &options, passed),
+        });
+        match opened {
+            Err(StateError::Damaged(why) | StateError::Io(why)) => {
+                let old = database::last_words(&options.folder);
+                Self::begin_anew(&options, old.as_ref(), &why, passed).map_err(named)
+            }
+            other => other.map_err(named),
+        }
+    }
+
+    /// Sets the state aside and begins a new epoch.
+    ///
+    /// # Errors
+    /// As [`State::open`].
+    pub fn replace(self, why: &str, passed: Duration) -> Result<Self, StateError> {
+        let Self { db, identity, options, .. } = self;
+        drop(db);
+        Self::begin_anew(&options, Some(&identity), why, passed)
+    }
+
+    fn begin_anew(options: &Options, old: Option<&Identity>, why: &str, passed: Duration) -> Result<Self, StateError> {
+        tracing::error!("the state is set aside as state.db.damaged, a new one begins: {why}");
+        database::set_aside(&options.folder)?;
+        let (db, _) = database::open(&options.folder, PREDECESSOR)?;
+        Self::begin(db, Identity::mint(old, why)?, options, passed)
+    }
+
+    fn begin(db: Connection, identity: Identity, options: &Options, passed: Duration) -> Result<Self, StateError> {
+        database::make(&db, &identity)?;
+        Self::resume(db, identity, options, passed)
+    }
+
+    fn resume(db: Connection, identity: Identity, options: &Options, passed: Duration) -> Result<Self, StateError> {
+        let last = identity.next_seq - 1;
+        if spool::hash_of(&db, last)?.is_some_and(|hash| hash != identity.last_hash) {
+            return Err(StateError::Damaged("the last record in state.db is not the one that was written".to_owned()));
+        }
+        let mut dictionary = Dictionary::default();
+        {
+            let mut kept = db.prepare("SELECT declared FROM declarations ORDER BY position")?;
+            let mut rows = kept.query([])?;
+            while let Some(row) = rows.next()? {
+                let bytes: Vec<u8> = row.get(0)?;
+                dictionary.restore(&bytes).map_err(|error| StateError::Damaged(format!("declarations: {error}")))?;
+            }
+        }
+        let disk = Disk::new(&options.folder, options.ask.clone());
+        let (sealer, options) = (Sealer::new()?, options.clone());
+        Ok(Self { db, identity, dictionary, sealer, disk, options, since: passed, unwritten_ack: false })
+    }
+
+    /// What record 1 of a new epoch will say, until it is written.
+    #[must_use]
+    pub fn begins(&self) -> Option<&Begin> {
+        (self.identity.next_seq == 1).then_some(&self.identity.begin)
+    }
+
+    /// Number of the last look that is in it.
+    #[must_use]
+    pub fn look(&self) -> u64 {
+        self.identity.look
+    }
+
+    /// The time that agents have spent on this spool, as of the monotonic time `passed`.
+    #[must_use]
+    pub fn age(&self, passed: Duration) -> Duration {
+        self.identity.age + passed.saturating_sub(self.since)
+    }
+
+    /// What waits to be acknowledged.
+    #[must_use]
+    pub fn waiting(&self) -> Sum {
+        let Identity { total, tail, .. } = &self.identity;
+        Sum { records: total.records - tail.records, bytes: total.bytes - tail.bytes }
+    }
+
+    /// The bytes that records may take now.
+    #[must_use]
+    pub fn allowed(&self) -> u64 {
+        self.disk.allowed(self.options.bound, self.identity.total.bytes)
+    }
+
+    /// True when facts and events, which are never dropped, leave less than an eighth of the room: what reads on from
+    /// a cursor waits, so that a storm of events leaves room for a change of state.
+    #[must_use]
+    pub fn is_tight(&self) -> bool {
+        let Identity { total, tail, samples, .. } = &self.identity;
+        total.bytes - tail.bytes - samples.bytes >= self.allowed() / 8 * 7
+    }
+
+    /// True when a table is declared as it is.
+    #[must_use]
+    pub fn declares(&self, table: &TableDecl) -> bool {
+        self.dictionary.table_named(&table.name).is_some_and(|(_, known)| known == table)
+    }
+
+    /// True when a series has its number.
+    #[must_use]
+    pub fn knows(&self, series: &plumb_proto::model::Series) -> bool {
+        self.dictionary.series_id(series).is_some()
+    }
+
+    /// How many series have one.
+    #[must_use]
+    pub fn series(&self) -> usize {
+        self.dictionary.series_count()
+    }
+
+    /// The place where a durable source was left.
+    ///
+    /// # Errors
+    /// The state is damaged.
+    pub fn cursor(&self, watcher: &str, name: &str) -> Result<Option<Vec<u8>>, StateError> {
+        let mut statement = self.db.prepare_cached("SELECT place FROM cursors WHERE watcher = ? AND name = ?")?;
+        Ok(statement.query_row([watcher, name], |row| row.get(0)).optional()?)
+    }
+
+    /// Writes records and cursors, all or nothing; record 1 of an epoch gets its [`Begin`] here.
+    ///
+    /// # Errors
+    /// [`StateError::SpoolFull`], [`StateError::DiskFull`]: nothing was written, try again later.
+    /// [`StateError::Damaged`]: replace it. [`StateError::Record`]: this will never be a record.
+    pub fn append(&mut self, batch: &Batch<'_>, at: Moment, passed: Duration) -> Result<(), StateError> {
+        let mark = self.dictionary.mark();
+        let written = self.try_append(batch, at, passed);
+        if written.is_err() {
+            self.dictionary.roll_back(mark);
+        } else {
+            (self.since, self.unwritten_ack) = (passed, false);
+            self.settle();
+        }
+        written
+    }
+
+    fn try_append(&mut self, batch: &Batch<'_>, at: Moment, passed: Duration) -> Result<(), StateError> {
+        let mut identity = Identity { age: self.age(passed), look: batch.look, ..self.identity.clone() };
+        let allowed = self.allowed();
+        let tx = self.db.unchecked_transaction()?;
+        for part in batch.parts {
+            let mark = self.dictionary.mark();
+            let (raw, class) = match self.identity.next_seq {
+                1 if identity.next_seq == 1 => {
+                    let begin = Some(identity.begin.clone());
+                    wire::encode(&Payload { begin, ..part.payload.clone() }, &mut self.dictionary)?
+                }
+                _ => wire::encode(&part.payload, &mut self.dictionary)?,
+            };
+            let class = if class == Class::Facts && part.repeats { Class::Samples } else { class };
+            if let Some(declared) = self.dictionary.declared_since(mark) {
+                tx.prepare_cached("INSERT INTO declarations (declared) VALUES (?)")?.execute([declared])?;
+            }
+            let behind = (identity.epoch, identity.next_seq, identity.last_hash);
+            spool::insert(&tx, &mut identity, &self.sealer.seal(behind, at, class, &raw)?)?;
+        }
+        for (watcher, name, place) in batch.cursors {
+            tx.prepare_cached("INSERT OR REPLACE INTO cursors (watcher, name, place) VALUES (?, ?, ?)")?
+                .execute(params![watcher, name, place])?;
+        }
+        spool::trim_tail(&tx, &mut identity, allowed)?;
+        spool::make_room(&tx, &mut identity, allowed, drop_reason(allowed, self.options.bound))?;
+        identity.save(&tx)?;
+        tx.commit()?;
+        self.identity = identity;
+        Ok(())
+    }
+
+    /// Appends records with all declarations, for a collector that does not know them.
+    ///
+    /// # Errors
+    /// As [`State::append`].
+    pub fn append_declarations(&mut self, at: Moment, passed: Duration) -> Result<(), StateError> {
+        let mut identity = Identity { age: self.age(passed), ..self.identity.clone() };
+        let allowed = self.allowed();
+        let tx = self.db.unchecked_transaction()?;
+        for raw in declarations(&tx)? {
+            let behind = (identity.epoch, identity.next_seq, identity.last_hash);
+            let record = self.sealer.seal(behind, at, Class::Declarations, &raw)?;
+            spool::insert(&tx, &mut identity, &record)?;
+        }
+        spool::make_room(&tx, &mut identity, allowed, drop_reason(allowed, self.options.bound))?;
+        identity.save(&tx)?;
+        tx.commit()?;
+        (self.identity, self.since, self.unwritten_ack) = (identity, passed, false);
+        Ok(())
+    }
+
+    /// The numbers that deliver begins with.
+    ///
+    /// # Errors
+    /// The state is damaged.
+    pub fn position(&self) -> Result<Position, StateError> {
+        let (first_seq, prev_of_first) = spool::first(&self.db, &self.identity)?;
+        let Identity { epoch, next_seq, acked_seq, acked_hash, .. } = self.identity;
+        let dict_digest = self.dictionary.digest();
+        Ok(Position { epoch, first_seq, prev_of_first, next_seq, acked_seq, acked_hash, dict_digest })
+    }
+
+    /// Committed records from a number on.
+    ///
+    /// # Errors
+    /// The state is damaged.
+    pub fn fetch(&self, from: u64, records: usize, bytes: usize) -> Result<Vec<Item>, StateError> {
+        let bounds = (records.min(limits::BATCH_RECORDS), bytes.min(FETCH_BYTES));
+        spool::fetch(&self.db, &self.identity, from, bounds)
+    }
+
+    /// Believes an ack if it names a record of this chain by its hash. It is written with the next record: until then
+    /// a crash makes the collector say it again.
+    ///
+    /// # Errors
+    /// The state is damaged.
+    pub fn acked(&mut self, ack: &Ack) -> Result<Acked, StateError> {
+        if ack.epoch != self.identity.epoch || ack.through >= self.identity.next_seq {
+            return Ok(Acked::Foreign);
+        }
+        if ack.through <= self.identity.acked_seq {
+            return Ok(Acked::Known);
+        }
+        match spool::hash_of(&self.db, ack.through)? {
+            Some(hash) if hash == ack.head_hash => {
+                spool::acknowledge(&self.db, &mut self.identity, ack.through, hash)?;
+                self.unwritten_ack = true;
+                Ok(Acked::News)
+            }
+            Some(_) => Ok(Acked::Foreign),
+            // It was dropped meanwhile, and a later ack will cover it.
+            None => Ok(Acked::Known),
+        }
+    }
+
+    /// Writes what is known but not written yet. Call it before leaving.
+    ///
+    /// # Errors
+    /// As [`State::append`].
+    pub fn flush(&mut self, passed: Duration) -> Result<(), StateError> {
+        if self.unwritten_ack {
+            self.identity.age = self.age(passed);
+            self.since = passed;
+            self.identity.save(&self.db)?;
+            self.unwritten_ack = false;
+        }
+        Ok(())
+    }
+
+    /// The last acknowledged record.
+    #[must_use]
+    pub fn acked_seq(&self) -> u64 {
+        self.identity.acked_seq
+    }
+
+    /// The number that the next record will have.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.identity.next_seq
+    }
+
+    /// Gives the reserve up, so that "disk full" can be written; `false` if it was used before.
+    pub fn use_reserve(&mut self) -> bool {
+        self.disk.use_reserve()
+    }
+
+    /// True while the reserve is there.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.disk.is_reserved()
+    }
+
+    /// The folder that it lies in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.options.folder
+    }
+
+    /// Some pages at a time, one a step; what is left is there at the next commit.
+    fn give_back(&self) -> Result<(), StateError> {
+        let mut vacuum = self.db.prepare_cached("PRAGMA incremental_vacuum(256)")?;
+        let mut steps = vacuum.query([])?;
+        while steps.next()?.is_some() {}
+        Ok(())
+    }
+
+    /// After a commit: pages that became free go back to a disk that is short of room, and the reserve is refilled.
+    fn settle(&mut self) {
+        if self.allowed() < self.options.bound {
+            if let Err(error) = self.give_back() {
+                tracing::debug!("free pages stay in state.db: {error}");
+            }
+        } else {
+            self.disk.refill();
+        }
+    }
+}
+
+fn drop_reason(allowed: u64, bound: u64) -> DropReason {
+    if allowed < bound { DropReason::DiskFull } else { DropReason::SpoolFull }
+}
+
+/// All declarations of the epoch as payloads of records. Concatenated protobuf messages are one message with the lists
+/// of all (protobuf.dev, "last one wins"), so what was kept piece by piece is joined as it is.
+fn declarations(db: &Connection) -> Result<Vec<Vec<u8>>, StateError> {
+    let mut kept = db.prepare_cached("SELECT declared FROM declarations ORDER BY position")?;
+    let mut rows = kept.query([])?;
+    let mut payloads: Vec<Vec<u8>> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let piece: Vec<u8> = row.get(0)?;
+        match payloads.last_mut() {
+            Some(last) if last.len() + piece.len() <= limits::RECORD_CLOSE => last.extend_from_slice(&piece),
+            _ => payloads.push(piece),
+        }
+    }
+    Ok(payloads)
+}

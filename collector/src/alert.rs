@@ -3,16 +3,21 @@
 //! A drift closes only by a verdict that says so; not knowing leaves it as it is, with the reason beside it. What a
 //! host delivers late moves drifts at its own time; people are told only what still stands once it has caught up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Result;
 use plumb_proto::limits;
+use plumb_proto::model::Severity;
 use plumb_proto::time::Timestamp;
 
+use crate::drift::FLOOD;
 use crate::drift::json::drift_json;
-use crate::drift::{Drift, DriftState, Identity, Kind, KnownDrift, Verdict};
+use crate::drift::{Drift, DriftState, Identity, Kind, KnownDrift, Subject, Verdict, identity};
 use crate::store::rows::{Alert, HostRow, TransitionKind};
+
+/// Drifts of one host that are kept open or pending at a time.
+pub const LIVE: usize = 1_000;
 
 /// What was decided, to be kept in the transaction of the record that led to it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,8 +62,11 @@ pub fn transitions(
     situation: &Situation<'_>,
     next_id: &mut dyn FnMut() -> Result<u64>,
 ) -> Result<Transitions> {
+    let verdicts = within_bounds(known, verdicts, situation);
+    let as_known: BTreeMap<Identity, &KnownDrift> =
+        known.iter().filter(|each| each.state.is_live()).map(|each| (each.drift.identity, each)).collect();
     let mut live: BTreeMap<Identity, KnownDrift> =
-        known.iter().filter(|each| each.state.is_live()).map(|each| (each.drift.identity, each.clone())).collect();
+        as_known.iter().map(|(identity, known)| (*identity, (*known).clone())).collect();
     let mut decided = Transitions::default();
     for verdict in verdicts {
         let identity = verdict.identity();
@@ -81,10 +89,12 @@ pub fn transitions(
         }
     }
     for mut drift in live.into_values() {
-        if let Some(kind) = to_tell(&drift, situation) {
+        let before = as_known.get(&drift.drift.identity).copied();
+        let got_worse = before.is_some_and(|before| drift.drift.severity > before.drift.severity);
+        if let Some(kind) = to_tell(&drift, got_worse, situation) {
             decided.alerts.push(tell(&mut drift, kind, situation));
         }
-        if known.iter().all(|before| *before != drift) {
+        if before != Some(&drift) {
             decided.drifts.push(drift);
         }
     }
@@ -100,6 +110,47 @@ pub fn end(known: &[KnownDrift], state: DriftState, note: Option<&str>, situatio
         over(KnownDrift { note, ..each.clone() }, state, situation, &mut decided);
     }
     decided
+}
+
+/// Leaves out deviations beyond [`LIVE`], and says so by a drift of its own: one host must not bury the others, and what
+/// is not kept must not look as if it were not there.
+fn within_bounds(known: &[KnownDrift], verdicts: Vec<Verdict>, situation: &Situation<'_>) -> Vec<Verdict> {
+    let live: BTreeSet<Identity> =
+        known.iter().filter(|each| each.state.is_live()).map(|each| each.drift.identity).collect();
+    let is_new = |verdict: &Verdict| matches!(verdict, Verdict::Drift(drift) if !live.contains(&drift.identity));
+    let mut room = LIVE.saturating_sub(live.len());
+    let before = verdicts.len();
+    let mut kept: Vec<Verdict> = verdicts
+        .into_iter()
+        .filter(|verdict| {
+            let fits = !is_new(verdict) || room > 0;
+            room -= usize::from(is_new(verdict) && room > 0);
+            fits
+        })
+        .collect();
+    let subject = Subject::Host;
+    let identity = identity(&situation.host.id, Kind::Policy, FLOOD, &subject);
+    if kept.len() < before {
+        kept.push(Verdict::Drift(Box::new(Drift {
+            identity,
+            host: situation.host.id,
+            kind: Kind::Policy,
+            severity: Severity::Critical,
+            subject,
+            rule: FLOOD.to_owned(),
+            title: format!("more than {LIVE} drifts: the rest is not listed"),
+            expected: None,
+            actual: None,
+            cause: None,
+            hint: Some("approve what is meant to be so, table by table; the rest is listed within an hour".to_owned()),
+            hold: Duration::ZERO,
+            calm: Duration::from_secs(3600), // by then a sweep has found what there was no room for
+            since: None,
+        })));
+    } else if live.contains(&identity) {
+        kept.push(Verdict::Holds(identity));
+    }
+    kept
 }
 
 /// A deviation was found: new, or known.
@@ -166,13 +217,13 @@ fn over(
 }
 
 /// Whether an open drift has to be told now.
-fn to_tell(drift: &KnownDrift, situation: &Situation<'_>) -> Option<TransitionKind> {
+fn to_tell(drift: &KnownDrift, got_worse: bool, situation: &Situation<'_>) -> Option<TransitionKind> {
     if drift.state != DriftState::Open || drift.silenced || situation.late {
         return None;
     }
     match drift.alerted {
         None => Some(TransitionKind::Opened),
-        Some(last) if situation.now.since(last) >= situation.repeat => Some(TransitionKind::Repeated),
+        Some(last) if got_worse || situation.now.since(last) >= situation.repeat => Some(TransitionKind::Repeated),
         Some(_) => None,
     }
 }

@@ -4,6 +4,9 @@
 pub mod detector;
 pub mod detectors;
 pub mod json;
+pub mod policy;
+pub mod standing;
+pub mod support;
 pub mod text;
 pub mod version;
 
@@ -14,6 +17,9 @@ use plumb_proto::model::{Series, Severity};
 use plumb_proto::record::{Hash, HostId, sha256};
 use plumb_proto::time::Timestamp;
 use plumb_proto::untrusted::Untrusted;
+
+/// The rule of the drift that says that a host has more drifts than are kept.
+pub const FLOOD: &str = "flood";
 
 /// What kind of deviation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

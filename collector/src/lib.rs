@@ -1,15 +1,26 @@
 //! The half of plumb that judges: it keeps the history of many hosts, says what has drifted, and tells whom it concerns.
 
 pub mod access;
+pub mod admin;
 pub mod alert;
 pub mod audit;
+pub mod cli;
+pub mod config;
 pub mod drift;
 pub mod enroll;
+pub mod health;
 pub mod ingest;
 pub mod ledger;
 pub mod listen;
+pub mod notify;
 pub mod pipeline;
+pub mod policy_files;
+pub mod query;
+pub mod retention;
+pub mod serve;
 pub mod store;
 pub mod stores;
+#[cfg(test)]
+mod testing;
 pub mod view;
 pub mod worker;

@@ -11,7 +11,7 @@ use plumb_proto::record::HostId;
 use plumb_proto::time::{Clock, Timestamp};
 use plumb_proto::untrusted::Untrusted;
 
-use crate::alert::{self, Situation};
+use crate::alert::{self, Situation, Transitions};
 use crate::drift::detector::Detector;
 use crate::drift::detectors::silent::Silent;
 use crate::drift::{Drift, DriftState, Kind, KnownDrift, Subject, Verdict};
@@ -27,6 +27,7 @@ pub struct Pipeline {
     clock: Arc<dyn Clock>,
     started: Duration,
     heard: Mutex<HashMap<HostId, Duration>>,
+    wake: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Pipeline {
@@ -34,7 +35,23 @@ impl Pipeline {
     #[must_use]
     pub fn new(detectors: Vec<Box<dyn Detector>>, silent: Silent, repeat: Duration, clock: Arc<dyn Clock>) -> Self {
         let started = clock.monotonic();
-        Self { detectors, silent, repeat, clock, started, heard: Mutex::default() }
+        Self { detectors, silent, repeat, clock, started, heard: Mutex::default(), wake: None }
+    }
+
+    /// Calls `wake` whenever there is something to tell people. It is called within the transaction: what it wakes must
+    /// look by way of the writer, behind the commit.
+    #[must_use]
+    pub fn waking(self, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { wake: Some(Box::new(wake)), ..self }
+    }
+
+    fn record(&self, tx: &mut dyn Tx, decided: &Transitions) -> Result<()> {
+        tx.record(decided)?;
+        match &self.wake {
+            Some(wake) if !decided.alerts.is_empty() => wake(),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Takes a record: appends it, judges what it touched, decides. `false`: it was there already. `caught_up`: the host
@@ -81,7 +98,7 @@ impl Pipeline {
         let mut known = tx.known_drifts(host)?;
         known.retain(|each| each.drift.kind == Kind::Changed && is_settled(&view, &each.drift.subject));
         let decided = alert::end(&known, DriftState::Approved, note, &self.situation(&view, now, now, false));
-        tx.record(&decided)?;
+        self.record(tx, &decided)?;
         Ok(decided.drifts)
     }
 
@@ -102,7 +119,7 @@ impl Pipeline {
             return Ok(());
         }
         let view = tx.view(host)?;
-        tx.record(&alert::end(&known, DriftState::Expired, None, &self.situation(&view, now, now, false)))
+        self.record(tx, &alert::end(&known, DriftState::Expired, None, &self.situation(&view, now, now, false)))
     }
 
     fn judge(
@@ -125,7 +142,7 @@ impl Pipeline {
         let known = tx.known_drifts(host)?;
         let situation = self.situation(&view, at, now, late);
         let decided = alert::transitions(&known, verdicts, &situation, &mut || tx.next_drift())?;
-        if decided.is_empty() { Ok(()) } else { tx.record(&decided) }
+        if decided.is_empty() { Ok(()) } else { self.record(tx, &decided) }
     }
 
     /// For how long a host was not heard of. Before it was ever heard of, the collector's own start counts.

@@ -120,6 +120,10 @@ pub trait Tx {
     /// Inserts or updates a message.
     fn save_message(&mut self, message: &Message) -> Result<()>;
 
+    /// Drops payloads of the ledger that were received before this moment, a bounded number at a time; answers whether there
+    /// may be more. Their hashes stay, and so does the chain. Records that hold only samples keep theirs.
+    fn drop_payloads(&mut self, received_before: Timestamp) -> Result<bool>;
+
     /// Appends to the audit chain.
     fn audit(&mut self, entry: &AuditEntry) -> Result<()>;
 }

@@ -1,7 +1,7 @@
 //! The engines that keep what a [`Store`] promises, and the way from an address to one.
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 pub mod migrate;
 pub mod sqlite;
 

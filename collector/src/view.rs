@@ -36,12 +36,12 @@ pub struct Row {
     pub fact: Fact,
     /// Since when it is so (the host's time, skew-corrected).
     pub since: Timestamp,
-    /// When it was last seen to be so. A complete look of its owner confirms it without a [`Change`] of its own: see
-    /// [`HostView::confirm_loaded`].
+    /// When it was last seen to be so. A complete look of its owner confirms a row without a [`Change`] of its own: one
+    /// that is loaded and not stale was last confirmed by [`WatcherView::complete`] of its owner.
     pub confirmed: Timestamp,
     /// Why the last look could not see this row; then `fact` is what was known before.
     pub stale: Option<String>,
-    /// The look that told it last, for a full tell that spans slices.
+    /// The look that told it last: what it means while a look is under way over several reports.
     pub look: u64,
 }
 
@@ -74,6 +74,8 @@ pub struct Sampled {
     pub value: Option<f64>,
     /// Of a counter: when it last grew, as far as is known.
     pub risen: Option<Timestamp>,
+    /// Of a counter: its growth per second, averaged as load averages are over some five minutes, as far as is known.
+    pub rate: Option<f64>,
 }
 
 /// How the newest look of a watcher ended.
@@ -164,17 +166,6 @@ impl HostView {
     pub fn row(&self, table: &str, key: &Untrusted) -> Option<&Row> {
         self.tables.get(table)?.rows.get(key)
     }
-
-    /// To be called once after loading: a row that is not stale was last confirmed by its owner's last complete look,
-    /// which leaves no trace at the row itself.
-    pub fn confirm_loaded(&mut self) {
-        for row in self.tables.values_mut().flat_map(|table| table.rows.values_mut()) {
-            let complete = self.watchers.get(&row.owner).and_then(|watcher| watcher.complete);
-            if let (None, Some(complete)) = (&row.stale, complete) {
-                row.confirmed = row.confirmed.max(complete);
-            }
-        }
-    }
 }
 
 impl TableView {
@@ -193,3 +184,6 @@ impl Row {
         self.stale.as_ref().or_else(|| reasons.get("")).or_else(|| reasons.get(column)).map(String::as_str)
     }
 }
+
+#[cfg(test)]
+mod tests;

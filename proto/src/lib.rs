@@ -6,6 +6,7 @@ pub mod dictionary;
 pub mod frame;
 pub mod limits;
 pub mod model;
+pub mod nearest;
 pub mod record;
 pub mod secret;
 pub mod time;
@@ -25,5 +26,8 @@ pub mod generated {
     }
     pub mod enroll {
         include!("generated/plumb.enroll.v1.rs");
+    }
+    pub mod query {
+        include!("generated/plumb.query.v1.rs");
     }
 }

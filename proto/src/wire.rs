@@ -18,7 +18,9 @@ use crate::model::{
 use crate::record::{Class, RecordError};
 use crate::time::Timestamp;
 use crate::untrusted::Untrusted;
-use values::{short, text, value_from_wire, value_to_wire};
+use values::{short, text};
+
+pub use values::{value_from_wire, value_to_wire};
 
 /// Why a message does not decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +141,9 @@ fn begin_from_wire(begin: pb::Begin) -> Result<Begin, RecordError> {
     })
 }
 
-pub(crate) fn table_to_wire(id: u32, table: &TableDecl) -> pb::TableDecl {
+/// A table's declaration under a number.
+#[must_use]
+pub fn table_to_wire(id: u32, table: &TableDecl) -> pb::TableDecl {
     let columns = table.columns.iter().map(|column| pb::ColumnDecl {
         name: column.name.clone(),
         r#type: match column.kind {
@@ -162,7 +166,11 @@ pub(crate) fn table_to_wire(id: u32, table: &TableDecl) -> pb::TableDecl {
     pb::TableDecl { id, name: table.name.clone(), doc: table.doc.clone(), columns: columns.collect() }
 }
 
-pub(crate) fn table_from_wire(table: &pb::TableDecl) -> Result<TableDecl, RecordError> {
+/// A table's declaration.
+///
+/// # Errors
+/// A limit or a name does not hold.
+pub fn table_from_wire(table: &pb::TableDecl) -> Result<TableDecl, RecordError> {
     if table.columns.len() > limits::COLUMNS {
         return Err(RecordError::TooBig {
             what: "columns of a table",
@@ -379,7 +387,9 @@ fn slice_from_wire(slice: pb::Slice, dictionary: &Dictionary) -> Result<Slice, R
     })
 }
 
-fn event_to_wire(event: &Event) -> pb::Event {
+/// An event.
+#[must_use]
+pub fn event_to_wire(event: &Event) -> pb::Event {
     let severity = match event.severity {
         Severity::Info => pb::Severity::Info,
         Severity::Warning => pb::Severity::Warning,
@@ -396,7 +406,11 @@ fn event_to_wire(event: &Event) -> pb::Event {
     }
 }
 
-fn event_from_wire(event: pb::Event) -> Result<Event, RecordError> {
+/// An event.
+///
+/// # Errors
+/// A limit or a name does not hold.
+pub fn event_from_wire(event: pb::Event) -> Result<Event, RecordError> {
     let severity = match event.severity() {
         pb::Severity::Unspecified => return Err(Malformed("unknown severity").into()),
         pb::Severity::Info => Severity::Info,

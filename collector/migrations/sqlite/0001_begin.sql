@@ -77,6 +77,12 @@ CREATE TRIGGER ledger_keeps BEFORE DELETE ON ledger BEGIN SELECT RAISE(ABORT, 'r
 CREATE TRIGGER ledger_stays BEFORE UPDATE OF receipt, epoch, seq, header, payload_hash, hash, received_ms, skew_ms, reason
     ON ledger BEGIN SELECT RAISE(ABORT, 'records are never changed'); END;
 
+-- How far old payloads have been dropped.
+CREATE TABLE retention (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    receipt INTEGER NOT NULL
+) STRICT;
+
 -- Runs of records that a host said it had to drop.
 CREATE TABLE gaps (
     epoch       INTEGER NOT NULL REFERENCES epochs (no),
@@ -197,17 +203,18 @@ CREATE TABLE series (
     PRIMARY KEY (host, id)
 ) STRICT, WITHOUT ROWID;
 
--- Samples in columns; zstd.
+-- Samples in columns; zstd. Those of one record lie in order of receipt, so that the newest is found whatever a host's
+-- clock said.
 CREATE TABLE chunks (
     host     INTEGER NOT NULL,
     watcher  TEXT    NOT NULL,
     span     INTEGER NOT NULL CHECK (span IN (0, 1, 2)), -- one record, an hour, a day
-    start_ms INTEGER NOT NULL,
     receipt  INTEGER NOT NULL, -- of the record; 0 once merged
-    position INTEGER NOT NULL, -- in the record
+    position INTEGER NOT NULL, -- in the record; 0 once merged
+    start_ms INTEGER NOT NULL,
     end_ms   INTEGER NOT NULL,
     block    BLOB    NOT NULL,
-    PRIMARY KEY (host, watcher, span, start_ms, receipt, position)
+    PRIMARY KEY (host, watcher, span, receipt, position, start_ms)
 ) STRICT, WITHOUT ROWID;
 
 -- `no` is the order of receipt. Epoch 0: the collector itself.

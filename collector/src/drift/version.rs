@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-/// Compares two versions part by part: runs of digits as numbers, other runs as text; a part that is missing comes
+/// Compares two versions part by part: runs of digits as numbers, other runs as text of
+/// either case; a part that is missing comes
 /// before one that is there, but after a pre-release (`8.4.0RC1` < `8.4.0` < `8.4.0.1`).
 #[must_use]
 pub fn compare(one: &str, other: &str) -> Ordering {
@@ -13,7 +14,9 @@ pub fn compare(one: &str, other: &str) -> Ordering {
             (Some(part), None) => against_end(&part),
             (None, Some(part)) => against_end(&part).reverse(),
             (Some(Part::Number(one)), Some(Part::Number(other))) => number(one).cmp(&number(other)),
-            (Some(Part::Word(one)), Some(Part::Word(other))) => one.cmp(other),
+            (Some(Part::Word(one)), Some(Part::Word(other))) => {
+                one.to_ascii_lowercase().cmp(&other.to_ascii_lowercase())
+            }
             (Some(Part::Number(_)), Some(Part::Word(_))) => Ordering::Greater,
             (Some(Part::Word(_)), Some(Part::Number(_))) => Ordering::Less,
         };

@@ -28,12 +28,14 @@ impl HostView {
     pub fn apply(&mut self, report: &Report, at: Timestamp, touched: &mut Touched) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut saying = Saying { report, at, look: self.continue_look(report, at), changes: &mut changes };
+        if !self.is_under_way(report) {
+            self.forget_look(&mut saying);
+        }
         for slice in &report.slices {
             self.take_slice(slice, &mut saying);
         }
         if report.outcome == Outcome::Absent {
-            let fresh: BTreeSet<_> = told_keys(report).collect();
-            self.close_unless(None, &mut saying, |row| fresh.contains(&(row.table.as_str(), &row.fact.key)));
+            self.close_unless(None, &mut saying, |row| row.look == report.look);
         }
         match report.outcome {
             Outcome::More => {}
@@ -55,6 +57,23 @@ impl HostView {
         changes
     }
 
+    /// A new epoch of the host: looks that were under way are void, and their numbers begin anew.
+    pub fn begin_epoch(&mut self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (name, watcher) in self.watchers.iter_mut().filter(|(_, watcher)| watcher.outcome == Outcome::More) {
+            watcher.look = u64::MAX;
+            watcher.told.clear();
+            changes.push(Change::Looked { watcher: name.clone() });
+        }
+        changes
+    }
+
+    /// True if this report goes on with a look.
+    fn is_under_way(&self, report: &Report) -> bool {
+        let before = self.watchers.get(&report.watcher);
+        before.is_some_and(|before| before.outcome == Outcome::More && before.look == report.look)
+    }
+
     /// The state of the look that this report begins or continues. A new look voids what an unfinished one had begun.
     fn continue_look(&self, report: &Report, at: Timestamp) -> WatcherView {
         let before = self.watchers.get(&report.watcher);
@@ -66,7 +85,7 @@ impl HostView {
             complete: before.and_then(|each| each.complete),
             told: BTreeMap::new(),
         };
-        if let Some(before) = before.filter(|each| each.outcome == Outcome::More && each.look == report.look) {
+        if let Some(before) = before.filter(|_| self.is_under_way(report)) {
             let more = std::mem::replace(&mut look.problems, before.problems.clone());
             for problem in more {
                 if !look.problems.contains(&problem) && look.problems.len() < limits::ELEMENTS {
@@ -82,12 +101,10 @@ impl HostView {
         let name = slice.table.as_str();
         self.tables.entry(name.to_owned()).or_default();
         if slice.tell == Tell::FullFirst {
-            self.forget_look(name, saying);
             saying.look.told.insert(name.to_owned(), false);
         }
-        let spans = matches!(slice.tell, Tell::FullFirst | Tell::Full | Tell::FullLast);
         for fact in &slice.facts {
-            self.tell(name, fact, spans, saying);
+            self.tell(name, fact, saying);
         }
         match slice.tell {
             Tell::Delta => {
@@ -111,15 +128,14 @@ impl HostView {
     }
 
     /// Writes a row, unless the table is full: then that is a problem of this look.
-    fn tell(&mut self, name: &str, fact: &Fact, spans: bool, saying: &mut Saying<'_>) {
+    fn tell(&mut self, name: &str, fact: &Fact, saying: &mut Saying<'_>) {
         let table = self.tables.entry(name.to_owned()).or_default();
         let (watcher, look, at) = (&saying.report.watcher, saying.report.look, saying.at);
         let count = table.rows.len();
         match table.rows.get_mut(&fact.key) {
             Some(row) if row.owner == *watcher && row.fact == *fact => {
-                let moved = row.stale.take().is_some() || (spans && row.look != look);
-                (row.look, row.confirmed) = (look, at);
-                if moved {
+                if row.stale.take().is_some() || row.look != look {
+                    (row.look, row.confirmed) = (look, at);
                     saying.changes.push(Change::Touched { table: name.to_owned(), key: fact.key.clone() });
                 }
             }
@@ -170,13 +186,10 @@ impl HostView {
     /// A complete look: rows that it did not tell are as they were, unless a problem covers them.
     fn confirm(&mut self, saying: &mut Saying<'_>) {
         let Saying { report, at, look, changes } = saying;
-        let fresh: BTreeSet<_> = told_keys(report).collect();
         for (name, table) in &mut self.tables {
-            let told_in_full = look.told.contains_key(name);
             for (key, row) in table.rows.iter_mut().filter(|(_, row)| row.owner == report.watcher) {
-                let told = (told_in_full && row.look == report.look) || fresh.contains(&(name.as_str(), key));
                 match covering(&look.problems, name, key) {
-                    Some(problem) if !told => make_stale(row, reason(problem), changes),
+                    Some(problem) if row.look != report.look => make_stale(row, reason(problem), changes),
                     _ => {
                         row.confirmed = *at;
                         if row.stale.take().is_some() {
@@ -200,12 +213,14 @@ impl HostView {
     }
 
     /// Takes the number of a look that begins off rows that carry it by chance (an epoch before used it, too).
-    fn forget_look(&mut self, name: &str, saying: &mut Saying<'_>) {
+    fn forget_look(&mut self, saying: &mut Saying<'_>) {
         let Saying { report, changes, .. } = saying;
-        let rows = self.tables.get_mut(name).into_iter().flat_map(|table| &mut table.rows);
-        for (key, row) in rows.filter(|(_, row)| row.owner == report.watcher && row.look == report.look) {
-            row.look = u64::MAX;
-            changes.push(Change::Touched { table: name.to_owned(), key: key.clone() });
+        for (name, table) in &mut self.tables {
+            let rows = table.rows.iter_mut().filter(|(_, row)| row.owner == report.watcher && row.look == report.look);
+            for (key, row) in rows {
+                row.look = u64::MAX;
+                changes.push(Change::Touched { table: name.clone(), key: key.clone() });
+            }
         }
     }
 }
@@ -216,10 +231,6 @@ struct Saying<'a> {
     at: Timestamp,
     look: WatcherView,
     changes: &'a mut Vec<Change>,
-}
-
-fn told_keys(report: &Report) -> impl Iterator<Item = (&str, &Untrusted)> {
-    report.slices.iter().flat_map(|slice| slice.facts.iter().map(|fact| (slice.table.as_str(), &fact.key)))
 }
 
 fn make_stale(row: &mut Row, reason: String, changes: &mut Vec<Change>) {

@@ -52,6 +52,9 @@ impl HostView {
             }
             table.baselined.insert(watcher.to_owned(), blind);
             changes.push(Change::Baselined { table: name.clone() });
+            if told.is_none() && look.complete.is_some() {
+                continue; // it was absent, or had no rows, in a look before: these are new
+            }
             for key in own {
                 if let Some(row) = table.rows.get(&key) {
                     let known = known_state(table, row);

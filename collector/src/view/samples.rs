@@ -8,6 +8,9 @@ use plumb_proto::time::Timestamp;
 
 use super::{HostView, Sampled, Touched};
 
+/// Time over which a rate is averaged: what is older counts for less and less.
+const AVERAGE_SECONDS: f64 = 300.0;
+
 impl HostView {
     /// Takes up samples; `shift_ms` is added to their times (the host's clock is corrected by it).
     pub fn take_block(&mut self, block: &Block, shift_ms: i64, touched: &mut Touched) {
@@ -15,15 +18,15 @@ impl HostView {
         let Some(at) = block.times.last().map(shift) else { return };
         for (series, kind, values) in &block.columns {
             let known = self.series.entry(series.name.clone()).or_default();
-            let before = known.get(series);
-            let grew = (*kind == MetricType::Counter)
-                .then(|| grown(before.and_then(|each| each.value), values))
-                .flatten()
-                .and_then(|position| block.times.get(position))
-                .map(shift);
-            let risen = grew.or_else(|| before.and_then(|each| each.risen));
+            let mut motion = Motion::of(known.get(series));
+            if *kind == MetricType::Counter {
+                for (time, value) in block.times.iter().map(shift).zip(values) {
+                    motion.step(time, *value);
+                }
+            }
             let value = values.last().copied().flatten();
-            known.insert(series.clone(), Sampled { kind: *kind, at, value, risen });
+            let Motion { risen, rate, .. } = motion;
+            known.insert(series.clone(), Sampled { kind: *kind, at, value, risen, rate });
             touched.series.insert(series.clone());
         }
         self.forget_oldest_series();
@@ -44,17 +47,34 @@ impl HostView {
     }
 }
 
-/// Where in `values` a counter last grew; `before` is its value ahead of them. One that starts anew (a reboot) has grown
-/// if it is above zero.
-fn grown(before: Option<f64>, values: &[Option<f64>]) -> Option<usize> {
-    let mut last = before;
-    let mut place = None;
-    for (position, value) in values.iter().enumerate() {
-        let Some(value) = *value else { continue };
-        if last.is_some_and(|last| value > last || (value < last && value > 0.0)) {
-            place = Some(position);
-        }
-        last = Some(value);
+/// How a counter moves.
+struct Motion {
+    last: Option<(Timestamp, f64)>,
+    risen: Option<Timestamp>,
+    rate: Option<f64>,
+}
+
+impl Motion {
+    fn of(before: Option<&Sampled>) -> Self {
+        let last = before.and_then(|each| Some((each.at, each.value?)));
+        Self { last, risen: before.and_then(|each| each.risen), rate: before.and_then(|each| each.rate) }
     }
-    place
+
+    /// A counter that starts anew (a reboot) has grown by what it shows.
+    fn step(&mut self, at: Timestamp, value: Option<f64>) {
+        let Some(value) = value else { return };
+        if let Some((since, before)) = self.last {
+            let grown = if value < before { value } else { value - before };
+            if grown > 0.0 {
+                self.risen = Some(at);
+            }
+            let seconds = at.since(since).as_secs_f64();
+            if seconds > 0.0 {
+                let weight = 1.0 - (-seconds / AVERAGE_SECONDS).exp();
+                let fresh = grown / seconds;
+                self.rate = Some(self.rate.map_or(fresh, |rate| rate + weight * (fresh - rate)));
+            }
+        }
+        self.last = Some((at, value));
+    }
 }

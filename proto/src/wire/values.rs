@@ -8,7 +8,9 @@ use crate::record::RecordError;
 use crate::time::Timestamp;
 use crate::untrusted::Untrusted;
 
-pub(super) fn value_to_wire(value: &Value) -> pb::Value {
+/// A value.
+#[must_use]
+pub fn value_to_wire(value: &Value) -> pb::Value {
     let bytes = |text: &Untrusted| text.as_bytes().to_vec();
     let kind = match value {
         Value::Text(text) => pb::value::Kind::Text(bytes(text)),
@@ -22,7 +24,11 @@ pub(super) fn value_to_wire(value: &Value) -> pb::Value {
     pb::Value { kind: Some(kind) }
 }
 
-pub(super) fn value_from_wire(value: Option<pb::Value>) -> Result<Value, RecordError> {
+/// A value.
+///
+/// # Errors
+/// There is none, or a limit does not hold.
+pub fn value_from_wire(value: Option<pb::Value>) -> Result<Value, RecordError> {
     Ok(match value.and_then(|value| value.kind).ok_or(Malformed("a value is missing"))? {
         pb::value::Kind::Text(bytes) => Value::Text(text(bytes)?),
         pb::value::Kind::Int(number) => Value::Int(number),

@@ -76,6 +76,7 @@ impl Place<'_> {
                 let severity = severity::of_field(self.name, field, is);
                 let mut drift = self.drift(subject, title, told(was), told(is), severity);
                 drift.cause = explain::cause(self.table, self.key, field, was, is);
+                drift.hold = explain::patience(self.table, self.key, field);
                 let drift = Box::new(drift);
                 verdicts.push(if drift.cause.is_some() { Verdict::Explained(drift) } else { Verdict::Drift(drift) });
             }

@@ -250,3 +250,17 @@ fn two_blocks_of_one_watcher_in_one_record_are_both_kept() {
         assert_eq!(bench.view(&web.host), bench.kept_view(&web.host));
     });
 }
+
+#[test]
+fn a_record_that_is_refused_supersedes_nothing() {
+    each_engine(|bench| {
+        let mut old = bench.enrol(1, "web1");
+        old.send(bench, &full(1, vec![]));
+        let mut stray = Sender { next: 2, ..Sender::new(old.host, Epoch([8; 16])) };
+        let record = stray.seal(&bare(1));
+        let refused = bench.tx(|tx| Ok(old.take(tx, &record).is_err()));
+        assert!(refused);
+        assert_eq!(bench.tx(|tx| tx.head(&old.host, &stray.epoch)), None);
+        old.send(bench, &bare(2));
+    });
+}

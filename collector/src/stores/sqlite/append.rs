@@ -29,6 +29,9 @@ pub fn append(
     let corrected = |at: Timestamp| Timestamp::from_millis(at.millis().saturating_add(shift_ms));
     let seq = sql::int(incoming.record.header.seq)?;
     let mut changes = Vec::new();
+    if payload.begin.is_some() {
+        changes.extend(view.begin_epoch());
+    }
     for table in &payload.tables {
         changes.extend(view.declare(table));
     }

@@ -17,6 +17,8 @@ use crate::store::rows::{Head, Quarantined};
 pub const UNREADABLE: usize = 4 << 10;
 /// Counts that a host tells are kept up to here.
 const MOST: u64 = i64::MAX.cast_unsigned();
+/// Records whose payload is dropped in one transaction.
+const DROPPED_AT_ONCE: i64 = 1_000;
 /// Quarantined records of one host: the newest stay.
 pub const QUARANTINE: i64 = 256;
 
@@ -30,18 +32,21 @@ pub fn epoch(conn: &Connection, host: i64, epoch: &Epoch) -> Result<Option<(i64,
     Ok(Some((no, Head { epoch: *epoch, next_seq: uint(next)?, hash: Hash(hash), superseded })))
 }
 
-/// An epoch's number here and its head; one that is new supersedes those before.
-pub fn epoch_or_new(conn: &Connection, host: i64, id: &Epoch, received: Timestamp) -> Result<(i64, Head)> {
-    if let Some(known) = epoch(conn, host, id)? {
-        return Ok(known);
-    }
-    let head = Head { epoch: *id, next_seq: 1, hash: genesis(*id), superseded: false };
+/// The head of an epoch, as it is or as it would begin.
+fn head_or_genesis(conn: &Connection, host: i64, id: &Epoch) -> Result<(Option<i64>, Head)> {
+    Ok(match epoch(conn, host, id)? {
+        Some((no, head)) => (Some(no), head),
+        None => (None, Head { epoch: *id, next_seq: 1, hash: genesis(*id), superseded: false }),
+    })
+}
+
+/// A new epoch supersedes those before.
+fn begin(conn: &Connection, host: i64, head: &Head, received: Timestamp) -> Result<i64> {
     conn.prepare_cached("UPDATE epochs SET superseded = 1 WHERE host = ?1 AND superseded = 0")?.execute([host])?;
     let mut statement = conn.prepare_cached(
         "INSERT INTO epochs (host, epoch, next_seq, hash, superseded, begun_ms, seen_ms) VALUES (?1, ?2, 1, ?3, 0, ?4, ?4)",
     )?;
-    let no = statement.insert(params![host, id.0, head.hash.0, received.millis()])?;
-    Ok((no, head))
+    Ok(statement.insert(params![host, head.epoch.0, head.hash.0, received.millis()])?)
 }
 
 /// Moves the head of an epoch.
@@ -68,13 +73,14 @@ pub struct Place {
 /// Writes a record behind its head, and what it declares. `None`: it was there already, or lies in a declared gap.
 pub fn append(conn: &Connection, host: i64, incoming: &Incoming<'_>, packer: &mut Packer) -> Result<Option<Place>> {
     let Record { header, prev, payload } = incoming.record;
-    let (epoch, head) = epoch_or_new(conn, host, &header.epoch, incoming.received)?;
+    let (epoch, head) = head_or_genesis(conn, host, &header.epoch)?;
     let payload_hash = sha256(&[payload]);
     let header_bytes = header.to_bytes();
     let hash = plumb_proto::record::link(prev, &header_bytes, &payload_hash);
     let named = || format!("record {} of epoch {} of host {}", header.seq, header.epoch, incoming.host);
     if header.seq < head.next_seq {
-        return match record_hash(conn, epoch, header.seq)? {
+        let kept = epoch.map(|epoch| record_hash(conn, epoch, header.seq)).transpose()?.flatten();
+        return match kept {
             Some(kept) if kept != hash => bail!("{} is there already, with another hash", named()),
             _ => Ok(None),
         };
@@ -85,6 +91,7 @@ pub fn append(conn: &Connection, host: i64, incoming: &Incoming<'_>, packer: &mu
     if header.seq > head.next_seq || *prev != head.hash {
         bail!("{} does not follow what is there, up to {}", named(), head.next_seq - 1);
     }
+    let epoch = epoch.map_or_else(|| begin(conn, host, &head, incoming.received), Ok)?;
     let reason = incoming.payload.err();
     let kept = if reason.is_some() { &payload[..payload.len().min(UNREADABLE)] } else { payload };
     let mut statement = conn.prepare_cached(
@@ -137,7 +144,8 @@ pub fn parse_drop_reason(word: &str) -> Option<DropReason> {
 
 /// Writes a gap; what of it is there already stays.
 pub fn append_gap(conn: &Connection, host: &HostId, id: &Epoch, gap: &Tombstone, received: Timestamp) -> Result<()> {
-    let (epoch, head) = epoch_or_new(conn, hosts::number(conn, host)?, id, received)?;
+    let no = hosts::number(conn, host)?;
+    let (epoch, head) = head_or_genesis(conn, no, id)?;
     let named = || format!("gap {} to {} of epoch {id} of host {host}", gap.first, gap.last);
     if gap.last < gap.first || gap.last == u64::MAX {
         bail!("{} ends before it begins", named());
@@ -151,6 +159,7 @@ pub fn append_gap(conn: &Connection, host: &HostId, id: &Epoch, gap: &Tombstone,
     if gap.first > head.next_seq {
         bail!("{} does not follow what is there, up to {}", named(), head.next_seq - 1);
     }
+    let epoch = epoch.map_or_else(|| begin(conn, no, &head, received), Ok)?;
     let mut statement = conn.prepare_cached(
         "INSERT INTO gaps (epoch, first, last, last_hash, records, bytes, reason, received_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -192,4 +201,29 @@ pub fn quarantine(conn: &Connection, what: &Quarantined, received: Timestamp) ->
     )?
     .execute([host, QUARANTINE])?;
     Ok(())
+}
+
+/// Drops payloads that were received before a moment, a thousand records at a time; answers whether there may be more.
+/// Samples keep theirs until they are merged into hours, and what could not be opened keeps what is left of it.
+pub fn drop_payloads(conn: &Connection, before: Timestamp) -> Result<bool> {
+    let mut statement = conn.prepare_cached("SELECT receipt FROM retention")?;
+    let from: i64 = statement.query_row([], |row| row.get(0)).optional()?.unwrap_or(0);
+    let mut statement = conn.prepare_cached(
+        "SELECT max(receipt), count(*) FROM (SELECT receipt, received_ms FROM ledger WHERE receipt > ?1 ORDER BY receipt
+         LIMIT ?2) WHERE received_ms < ?3",
+    )?;
+    let (through, count): (Option<i64>, i64) =
+        statement.query_row(params![from, DROPPED_AT_ONCE, before.millis()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some(through) = through else { return Ok(false) };
+    // byte 59 of a header is its class; 1: samples only
+    conn.prepare_cached(
+        "UPDATE ledger SET payload = NULL WHERE receipt > ?1 AND receipt <= ?2 AND received_ms < ?3 AND reason IS NULL
+         AND payload IS NOT NULL AND substr(header, 59, 1) <> x'01'",
+    )?
+    .execute(params![from, through, before.millis()])?;
+    conn.prepare_cached(
+        "INSERT INTO retention (one, receipt) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET receipt = ?1",
+    )?
+    .execute([through])?;
+    Ok(count == DROPPED_AT_ONCE)
 }

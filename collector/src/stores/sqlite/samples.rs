@@ -9,14 +9,18 @@ use rusqlite::{Connection, params};
 
 use super::codec;
 use super::packer::{self, Packer};
-use super::sql::word;
-use crate::view::{HostView, Sampled};
+use super::sql::{time, word};
+use crate::view::{HostView, Touched};
 
 /// A chunk of one record. Hours and days (1 and 2) are merged of these.
 const RECORD: i64 = 0;
 /// A counter that keeps growing has the moment written down once it has moved on by so much: after a restart it is at
 /// most this old. One that grows seldom is exact.
 const RISEN_EVERY_MS: i64 = 15 * 60 * 1000;
+
+/// Chunks of a watcher that are replayed into a view that is loaded: at a record a minute, four times as long as rates are
+/// averaged over.
+const REPLAYED: i64 = 20;
 
 /// A series as it is numbered on its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +97,7 @@ fn number(conn: &Connection, host: i64, ids: &mut SeriesIds, series: &Series, ki
     Ok(numbered)
 }
 
-/// Loads the series of a host, and into `view` the newest value of each that the newest chunk of its watcher holds.
+/// Loads the series of a host, and replays into `view` the newest chunks of each of its watchers.
 pub fn load(conn: &Connection, host: i64, view: &mut HostView) -> Result<SeriesIds> {
     let mut ids = SeriesIds::new();
     let mut by_id = HashMap::new();
@@ -103,39 +107,44 @@ pub fn load(conn: &Connection, host: i64, view: &mut HostView) -> Result<SeriesI
         let id: u32 = row.get(0)?;
         let kind = word(row.get_ref(2)?.as_str()?, parse_kind)?;
         let series = codec::series_from(row.get(1)?, row.get_ref(3)?.as_blob()?)?;
-        let risen = row.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis);
-        ids.insert(series.clone(), Numbered { id, risen });
-        by_id.insert(id, (series, kind, risen));
+        ids.insert(series.clone(), Numbered { id, risen: time(row.get(4)?) });
+        by_id.insert(id, (series, kind));
     }
-    let mut newest = conn.prepare_cached(
-        "SELECT block FROM chunks WHERE host = ?1 AND watcher = ?2 AND span = ?3 
-         ORDER BY start_ms DESC, receipt DESC, position DESC LIMIT 1",
-    )?;
-    let mut watchers = conn.prepare_cached("SELECT DISTINCT watcher FROM chunks WHERE host = ?1")?;
-    let watchers = watchers.query_map([host], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-    for watcher in watchers {
-        let mut rows = newest.query(params![host, watcher, RECORD])?;
-        let Some(row) = rows.next()? else { continue };
-        let (times, columns) = codec::block_from(&packer::unpack(row.get_ref(0)?.as_blob()?)?)?;
-        let Some(at) = times.last().copied() else { continue };
-        for (id, values) in columns {
-            let (series, kind, written) = by_id.get(&id).with_context(|| format!("series {id} has no name"))?;
-            let grew = (*kind == MetricType::Counter).then(|| last_growth(&values)).flatten();
-            let risen = grew.and_then(|position| times.get(position)).copied().max(*written);
-            let value = values.last().copied().flatten();
-            let sampled = Sampled { kind: *kind, at, value, risen };
-            view.series.entry(series.name.clone()).or_default().insert(series.clone(), sampled);
+    let mut statement = conn.prepare_cached("SELECT DISTINCT watcher FROM chunks WHERE host = ?1")?;
+    let watchers = statement.query_map([host], |row| row.get::<_, String>(0))?;
+    for watcher in watchers.collect::<rusqlite::Result<Vec<_>>>()? {
+        for block in newest(conn, host, &watcher, &by_id)? {
+            view.take_block(&block, 0, &mut Touched::default());
         }
+    }
+    for (series, sampled) in view.series.values_mut().flatten() {
+        let written = ids.get(series).and_then(|numbered| numbered.risen);
+        sampled.risen = sampled.risen.max(written);
     }
     Ok(ids)
 }
 
-/// Where a counter last grew within a chunk; what was before it is not known.
-fn last_growth(values: &[Option<f64>]) -> Option<usize> {
-    let known: Vec<(usize, f64)> = values.iter().enumerate().filter_map(|(i, value)| value.map(|v| (i, v))).collect();
-    known
-        .windows(2)
-        .rev()
-        .find(|pair| pair[1].1 > pair[0].1 || (pair[1].1 < pair[0].1 && pair[1].1 > 0.0))
-        .map(|pair| pair[1].0)
+/// The newest chunks of a watcher, oldest first.
+fn newest(
+    conn: &Connection,
+    host: i64,
+    watcher: &str,
+    by_id: &HashMap<u32, (Series, MetricType)>,
+) -> Result<Vec<Block>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT block FROM chunks WHERE host = ?1 AND watcher = ?2 AND span = ?3 ORDER BY receipt DESC, position DESC
+         LIMIT ?4",
+    )?;
+    let mut blocks = Vec::new();
+    let mut rows = statement.query(params![host, watcher, RECORD, REPLAYED])?;
+    while let Some(row) = rows.next()? {
+        let (times, columns) = codec::block_from(&packer::unpack(row.get_ref(0)?.as_blob()?)?)?;
+        let columns = columns.into_iter().map(|(id, values)| {
+            let (series, kind) = by_id.get(&id).with_context(|| format!("series {id} has no name"))?;
+            Ok((series.clone(), *kind, values))
+        });
+        blocks.push(Block { watcher: watcher.to_owned(), times, columns: columns.collect::<Result<_>>()? });
+    }
+    blocks.reverse();
+    Ok(blocks)
 }

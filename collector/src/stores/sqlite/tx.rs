@@ -172,6 +172,10 @@ impl Tx for SqliteTx<'_> {
         outbox::save(self.conn, message)
     }
 
+    fn drop_payloads(&mut self, received_before: Timestamp) -> Result<bool> {
+        ledger::drop_payloads(self.conn, received_before)
+    }
+
     fn audit(&mut self, entry: &AuditEntry) -> Result<()> {
         audit::append(self.conn, entry)
     }

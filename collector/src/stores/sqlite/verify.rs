@@ -14,14 +14,15 @@ const PAGE: usize = 256;
 
 /// Checks the ledger from its begin; answers how many links held and what did not.
 pub fn ledger(conn: &Connection) -> Result<(u64, Vec<String>)> {
-    let mut statement = conn.prepare("SELECT no, epoch FROM epochs ORDER BY no")?;
-    let epochs = statement.query_map([], |row| Ok((row.get(0)?, Epoch(row.get(1)?))))?;
-    let epochs = epochs.collect::<rusqlite::Result<Vec<(i64, Epoch)>>>()?;
+    let mut statement =
+        conn.prepare("SELECT e.no, e.epoch, h.name FROM epochs e JOIN hosts h ON h.no = e.host ORDER BY e.no")?;
+    let epochs = statement.query_map([], |row| Ok((row.get(0)?, Epoch(row.get(1)?), row.get(2)?)))?;
+    let epochs = epochs.collect::<rusqlite::Result<Vec<(i64, Epoch, String)>>>()?;
     let (mut links, mut faults) = (0, Vec::new());
-    for (no, epoch) in epochs {
+    for (no, epoch, host) in epochs {
         let (held, failed) = chain(conn, no, epoch)?;
         links += held;
-        faults.extend(failed);
+        faults.extend(failed.into_iter().map(|fault| format!("host {host}, {fault}")));
     }
     let strays: i64 =
         conn.query_row("SELECT count(*) FROM ledger WHERE epoch NOT IN (SELECT no FROM epochs)", [], |row| row.get(0))?;

@@ -2,6 +2,7 @@
 //! that moved with the package, to what the package brings, is the work of an upgrade; one that moved alone is not.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use plumb_proto::model::Value;
 use plumb_proto::untrusted::Untrusted;
@@ -12,6 +13,9 @@ use crate::view::{Row, TableView};
 
 /// Systems that are Red Hat Enterprise Linux or made from it: a minor release comes with ordinary updates.
 const RED_HAT: [&str; 7] = ["rhel", "centos", "almalinux", "rocky", "ol", "cloudlinux", "fedora"];
+
+/// Unpacking and configuring one package takes seconds; a look in between must not cry.
+const UPGRADE: Duration = Duration::from_secs(120);
 
 /// Who made a column change, and by what evidence; `None`: nobody that is known.
 pub(super) fn cause(
@@ -31,6 +35,12 @@ pub(super) fn cause(
         (_, "version" | "package_version") => upgraded(table, row, key),
         _ => None,
     }
+}
+
+/// How long a change may wait for its explanation: in the middle of an upgrade, files and package database differ.
+pub(super) fn patience(table: &TableView, key: &Untrusted, field: &str) -> Duration {
+    let has_package = table.rows.get(key).is_some_and(|row| row.fact.fields.contains_key("package"));
+    if has_package && matches!(field, "version" | "package_version") { UPGRADE } else { Duration::ZERO }
 }
 
 /// The row belongs to a package whose version moved since the baseline, and what runs is what the package brings.

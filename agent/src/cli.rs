@@ -1,0 +1,131 @@
+//! The command line. One file per command; this one says what there is and turns outcomes into exit codes: 0 when a
+//! command did its job, 1 when it could not, 2 for wrong usage.
+
+mod check;
+mod enroll;
+mod gather;
+mod json;
+mod once;
+mod run;
+mod status;
+mod table;
+mod terminal;
+mod units;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, Mistakes};
+use crate::watcher::Spec;
+use terminal::Terminal;
+
+/// Watches one web host and reports to a plumb collector. It reads, and does nothing else.
+#[derive(Parser)]
+#[command(name = "plumb-agent", version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// The folder that is the host's file system root, for images, chroots and fixtures.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Observe and deliver, until stopped.
+    Run(Configured),
+    /// Observe once, print, and leave. Needs no collector and no configuration, and writes nothing.
+    Once(once::Args),
+    /// Show what is discovered, what cannot be read and how to grant it, and mistakes in the configuration.
+    Check(Printed),
+    /// Enrol this host at a collector, with a token that it has made.
+    Enroll(enroll::Args),
+    /// Show what the running agent says of itself.
+    Status(Printed),
+}
+
+/// What a command reads its settings from.
+#[derive(Args)]
+struct Configured {
+    /// The configuration file; files in agent.d beside it are read after it.
+    #[arg(long, value_name = "FILE", default_value = config::FILE)]
+    config: PathBuf,
+}
+
+impl Configured {
+    fn load(&self, specs: &[Spec]) -> Result<Config, Mistakes> {
+        Config::load(&self.config, self.config.as_os_str() != config::FILE, specs)
+    }
+}
+
+/// A command that reads settings and prints.
+#[derive(Args)]
+struct Printed {
+    #[command(flatten)]
+    configured: Configured,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a command did.
+enum Done {
+    /// Its job.
+    Well,
+    /// It printed why not.
+    NotWell,
+}
+
+/// Runs the command line of this process with these watchers.
+#[must_use]
+pub fn main(specs: Vec<Spec>) -> ExitCode {
+    let Cli { command, root } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout and are no error.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    let terminal = Terminal::stdout();
+    let done = match command {
+        Command::Run(args) => run::run(&args, &root, &specs),
+        Command::Once(args) => match once::run(&args, &root, &specs, &terminal) {
+            Err(once::Failure::Usage(why)) => {
+                complain(&why);
+                return ExitCode::from(2);
+            }
+            Err(once::Failure::Other(error)) => Err(error),
+            Ok(done) => Ok(done),
+        },
+        Command::Check(args) => check::run(&args, &root, &specs, &terminal),
+        Command::Enroll(args) => enroll::run(&args, &root, &specs, &terminal),
+        Command::Status(args) => status::run(&args, &specs, &terminal),
+    };
+    match done {
+        Ok(Done::Well) => ExitCode::SUCCESS,
+        Ok(Done::NotWell) => ExitCode::FAILURE,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complain(why: &str) {
+    use std::io::Write;
+    // Nowhere to complain to.
+    let _ = writeln!(std::io::stderr(), "error: {why}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_command_line_holds_together() {
+        super::Cli::command().debug_assert();
+    }
+}

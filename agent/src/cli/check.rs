@@ -1,0 +1,129 @@
+//! `check`: what is discovered, what cannot be read and how to grant it, and mistakes in the configuration. It shows what
+//! this user may read, and beside it what the running service says.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use plumb_proto::time::SystemClock;
+use serde::Serialize;
+
+use super::gather::{End, Seen, gather};
+use super::status::{Known, lines};
+use super::table::{Table, pair};
+use super::terminal::{Style, Terminal};
+use super::{Done, Printed, json, once};
+use crate::config::{Config, Mistakes};
+use crate::host::Host;
+use crate::status::{Problem, Status};
+use crate::watcher::Spec;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    configuration: Vec<Wrong>,
+    watchers: Vec<Found>,
+    problems: &'a [Problem],
+    service: &'a Option<Known>,
+}
+
+#[derive(Serialize)]
+struct Wrong {
+    file: String,
+    line: usize,
+    error: String,
+}
+
+#[derive(Serialize)]
+struct Found {
+    name: String,
+    state: &'static str,
+    facts: usize,
+    problems: usize,
+}
+
+pub(super) fn run(args: &Printed, root: &Path, specs: &[Spec], terminal: &Terminal) -> anyhow::Result<Done> {
+    let (config, mistakes) = match args.configured.load(specs) {
+        Ok(config) => (config, Mistakes(Vec::new())),
+        Err(mistakes) => (Config::defaults(specs)?, mistakes),
+    };
+    let host = Host::new(root, Arc::new(SystemClock::new())).without(&config.state_dir);
+    host.check()?;
+    let seen = gather(&host, config.assigned()?);
+    // What cannot be read is told; it keeps nothing else from being shown.
+    let (service, unread) = match Known::of(&config.state_dir) {
+        Ok(known) => (Some(known), None),
+        Err(error) => (None, Some(format!("{error:#}"))),
+    };
+    let watchers = found(&config, &seen);
+    let text = if args.json {
+        let wrong = |mistake: &crate::config::Mistake| Wrong {
+            file: mistake.file.display().to_string(),
+            line: mistake.line,
+            error: mistake.what.clone(),
+        };
+        let configuration = mistakes.0.iter().map(wrong).collect();
+        json::document(&Document { configuration, watchers, problems: &seen.problems, service: &service })?
+    } else {
+        page(&mistakes, watchers, &seen, (service.as_ref(), unread.as_deref()), terminal)
+    };
+    terminal.print(&text)?;
+    Ok(if mistakes.0.is_empty() { Done::Well } else { Done::NotWell })
+}
+
+fn found(config: &Config, seen: &Seen) -> Vec<Found> {
+    let state = |name: &str| match seen.ends.iter().find(|(watcher, ..)| *watcher == name) {
+        Some((_, End::Found, facts)) => ("found", *facts),
+        Some((_, End::Absent, _)) => ("absent", 0),
+        Some((_, End::Failed, facts)) => ("failed", *facts),
+        None => ("disabled", 0),
+    };
+    let found = |name: &str| {
+        let (state, facts) = state(name);
+        let problems = seen.problems.iter().filter(|problem| problem.watcher == name).count();
+        Found { name: name.to_owned(), state, facts, problems }
+    };
+    config.watchers.iter().map(|each| found(each.spec.name)).collect()
+}
+
+fn page(
+    mistakes: &Mistakes,
+    watchers: Vec<Found>,
+    seen: &Seen,
+    (service, unread): (Option<&Known>, Option<&str>),
+    terminal: &Terminal,
+) -> String {
+    let heading = |text: &str| format!("{}\n", terminal.paint(text, Style::Heading));
+    let mut text = heading("configuration");
+    if mistakes.0.is_empty() {
+        text += &format!("    {}\n", terminal.paint("no mistakes", Style::Good));
+    }
+    for line in mistakes.to_string().lines() {
+        text += &pair("", line, 0, terminal);
+    }
+    text += &format!("\n{}", heading("watchers"));
+    let mut table = Table::new(["watcher", "state", ">facts", ">problems"]);
+    for Found { name, state, facts, problems } in watchers {
+        table.row(vec![name, state.to_owned(), facts.to_string(), problems.to_string()]);
+    }
+    text += &table.render(terminal);
+    text += &once::problems(&seen.problems, terminal);
+    text += &format!("\n{}", heading("service"));
+    match (service, unread) {
+        (Some(Known { status: Some(status), running }), _) => text += &of_service(status, *running, terminal),
+        (Some(_), _) => text += &pair("", "no agent has run here yet", 0, terminal),
+        (None, why) => text += &pair("", why.unwrap_or_default(), 0, terminal),
+    }
+    text
+}
+
+fn of_service(status: &Status, running: bool, terminal: &Terminal) -> String {
+    let state = if running { "running" } else { "not running" };
+    let mut text = pair("state", state, 10, terminal);
+    for (label, value) in lines(status) {
+        text += &pair(label, &value, 10, terminal);
+    }
+    for problem in status.watchers.iter().flat_map(|watched| &watched.problems) {
+        let said = format!("{}: {}: {}", problem.watcher, problem.subject, problem.error);
+        text += &pair("cannot see", &said, 10, terminal);
+    }
+    text
+}

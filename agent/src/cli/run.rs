@@ -1,0 +1,98 @@
+//! `run`: the daemon. Observe on this thread, deliver on another, both behind the same locks.
+
+use std::fs::DirBuilder;
+use std::os::fd::AsFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::stat::{Mode, umask};
+use plumb_proto::time::{Clock, SystemClock};
+use tokio::sync::watch;
+
+use super::enroll::identity;
+use super::{Configured, Done};
+use crate::host::{Host, sys};
+use crate::link::link;
+use crate::observe::{Observer, Options};
+use crate::state::{self, disk};
+use crate::watcher::Spec;
+use crate::{deliver, log, sandbox};
+
+/// Deliver says goodbye in this time, or is left behind.
+const GOODBYE: Duration = Duration::from_secs(3);
+/// Stack of the thread that delivers: TLS and HTTP/2 need a fraction of the default.
+const STACK: usize = 512 << 10;
+
+pub(super) fn run(args: &Configured, root: &Path, specs: &[Spec]) -> anyhow::Result<Done> {
+    sys::settle_allocator();
+    log::start();
+    keep_to_ourselves();
+    let config = args.load(specs)?;
+    let folder = &config.state_dir;
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.with_context(|| format!("make the state folder {}", folder.display()))?;
+    let stop = catch_signals().context("catch signals")?;
+    // From here on there is neither a way to write elsewhere nor to start a program. Nothing of the host was read yet,
+    // and there is one thread.
+    let locked = sandbox::lock(folder);
+    tracing::info!("sandbox: seccomp {}, landlock {}", locked.seccomp, locked.landlock);
+
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let host = Host::new(root, clock.clone());
+    host.check()?;
+    let (observe_end, deliver_end) = link().context("link the two halves")?;
+    let mut observer = Observer::open(Options {
+        host,
+        watchers: config.assigned()?,
+        state: state::Options { folder: folder.clone(), bound: config.spool_bytes, ask: Arc::new(disk::ask_system) },
+        record_every: config.record_every,
+        cpu_share: config.cpu_share,
+        clock: clock.clone(),
+        meter: sys::thread_cpu_time,
+        link: observe_end,
+        locked,
+    })?;
+    let (stop_deliver, stopped) = watch::channel(false);
+    let identity = identity(folder);
+    let delivering = Builder::new().name("deliver".to_owned()).stack_size(STACK).spawn(move || {
+        if let Err(error) = deliver::run(deliver_end, identity, clock, stopped) {
+            tracing::error!("nothing is delivered: {error}");
+        }
+    })?;
+    tracing::info!("plumb-agent {} observes {}", env!("CARGO_PKG_VERSION"), root.display());
+    observer.run(stop.as_fd());
+    tracing::info!("stopping");
+    // Fails only when deliver has ended already.
+    let _ = stop_deliver.send(true);
+    drop(observer);
+    join(&delivering);
+    Ok(Done::Well)
+}
+
+/// Files that are made here are for this user only.
+pub(super) fn keep_to_ourselves() {
+    umask(Mode::from_bits_truncate(0o077));
+}
+
+/// Asks for a stop come as readable bytes instead of ending the process in the middle of something.
+fn catch_signals() -> nix::Result<SignalFd> {
+    let mut stops = SigSet::empty();
+    [Signal::SIGTERM, Signal::SIGINT].into_iter().for_each(|signal| stops.add(signal));
+    let mut blocked = stops;
+    blocked.add(Signal::SIGHUP); // a terminal that closes is no reason to stop
+    blocked.thread_block()?;
+    SignalFd::with_flags(&stops, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+}
+
+fn join(thread: &JoinHandle<()>) {
+    let end = Instant::now() + GOODBYE;
+    while !thread.is_finished() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

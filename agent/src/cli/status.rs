@@ -1,0 +1,156 @@
+//! `status`: what the running agent says of itself.
+
+use std::path::Path;
+use std::time::Duration;
+
+use plumb_proto::time::{Clock, SystemClock};
+use serde::Serialize;
+
+use super::table::{Table, pair};
+use super::terminal::{Style, Terminal};
+use super::{Done, Printed, json, once, units};
+use crate::status::Status;
+use crate::watcher::Spec;
+
+/// A status that is older was left behind: it is written every ten seconds.
+const FRESH: Duration = Duration::from_secs(45);
+
+/// What is known of the agent that belongs to a state folder.
+#[derive(Serialize)]
+pub(super) struct Known {
+    /// Whether it is at work.
+    pub(super) running: bool,
+    /// What it said last.
+    #[serde(flatten)]
+    pub(super) status: Option<Status>,
+}
+
+impl Known {
+    /// Reads it.
+    pub(super) fn of(folder: &Path) -> anyhow::Result<Self> {
+        let read =
+            Status::read(folder).map_err(|error| anyhow::anyhow!("read the status in {}: {error}", folder.display()));
+        let Some((status, written)) = read? else { return Ok(Self { running: false, status: None }) };
+        let running = !status.stopped && SystemClock::new().now().since(written) <= FRESH;
+        Ok(Self { running, status: Some(status) })
+    }
+}
+
+pub(super) fn run(args: &Printed, specs: &[Spec], terminal: &Terminal) -> anyhow::Result<Done> {
+    let folder = args.configured.load(specs)?.state_dir;
+    let known = Known::of(&folder)?;
+    if args.json {
+        terminal.print(&json::document(&known)?)?;
+    } else {
+        match &known.status {
+            Some(status) => terminal.print(&page(status, known.running, terminal))?,
+            None => terminal.print(&format!("no agent has run with its state in {}\n", folder.display()))?,
+        }
+    }
+    Ok(if known.running { Done::Well } else { Done::NotWell })
+}
+
+/// All of it for people.
+fn page(status: &Status, running: bool, terminal: &Terminal) -> String {
+    let (word, style) = match (running, status.stopped) {
+        (true, _) => (format!("running since {}", status.started), Style::Good),
+        (false, true) => (format!("stopped at {}", status.written), Style::Warning),
+        (false, false) => (format!("not running: it said nothing since {}", status.written), Style::Bad),
+    };
+    let mut text = format!(
+        "{} {}\n",
+        terminal.paint(&format!("plumb-agent {}", status.version), Style::Heading),
+        terminal.paint(&word, style)
+    );
+    for (label, value) in lines(status) {
+        text += &pair(label, &value, 10, terminal);
+    }
+    let mut table = Table::new(["watcher", ">every", "looked", "outcome", ">facts", ">problems"]);
+    for watched in &status.watchers {
+        table.row(vec![
+            watched.name.clone(),
+            format!("{} s", watched.every_seconds),
+            watched.looked.clone().unwrap_or_else(|| "not yet".to_owned()),
+            watched.outcome.clone().unwrap_or_default(),
+            watched.facts.to_string(),
+            watched.problems.len().to_string(),
+        ]);
+    }
+    text += &format!("\n{}", table.render(terminal));
+    let all: Vec<_> = status.watchers.iter().flat_map(|watched| watched.problems.clone()).collect();
+    text + &once::problems(&all, terminal)
+}
+
+/// The lines above the watchers.
+pub(super) fn lines(status: &Status) -> Vec<(&'static str, String)> {
+    let connection = &status.connection;
+    let said = match connection.state.as_str() {
+        "connected" => {
+            let since = connection.since.as_deref().unwrap_or("a while");
+            format!(
+                "connected since {since}; the collector's clock is {} ms from ours",
+                connection.skew_ms.unwrap_or(0)
+            )
+        }
+        "not_enrolled" => "this host is not enrolled: run plumb-agent enroll".to_owned(),
+        _ => match &connection.error {
+            Some(why) => format!("trying to connect: {why}"),
+            None => "trying to connect".to_owned(),
+        },
+    };
+    let spool = &status.spool;
+    let waits = format!(
+        "{} records, {} of {} wait; acknowledged up to {} of {}",
+        spool.records,
+        units::bytes(spool.bytes),
+        units::bytes(spool.allowed_bytes),
+        spool.acknowledged,
+        spool.written
+    );
+    let cost = &status.cost;
+    let mut lines = vec![("connection", said), ("spool", waits)];
+    if let Some(why) = &spool.waits {
+        lines.push(("paused", format!("nothing is observed: {why}")));
+    }
+    if !spool.reserve {
+        lines.push(("reserve", "used up: the disk of the state folder is or was full".to_owned()));
+    }
+    if spool.refused_acks > 0 {
+        lines.push(("acks", format!("{} named records that are not ours and were not believed", spool.refused_acks)));
+    }
+    lines.push((
+        "cost",
+        format!(
+            "{} resident, {} of it anonymous; {} of processor time{}",
+            units::bytes(cost.rss_bytes),
+            units::bytes(cost.rss_anon_bytes),
+            units::seconds(cost.cpu_seconds),
+            ""
+        ),
+    ));
+    lines.push(("sandbox", format!("seccomp {}, landlock {}", status.sandbox.seccomp, status.sandbox.landlock)));
+    if let Some(why) = &status.file_events {
+        lines.push(("events", format!("some files are only looked at by time: {why}")));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_and_what_is_not_is_not() {
+        let mut status = crate::status::testing::status();
+        assert_eq!(lines(&status)[0].1, "this host is not enrolled: run plumb-agent enroll");
+        status.spool.reserve = true;
+        let labels = |status: &Status| lines(status).into_iter().map(|(label, _)| label).collect::<Vec<_>>();
+        assert_eq!(labels(&status), ["connection", "spool", "cost", "sandbox"]);
+        status.spool.reserve = false;
+        status.spool.waits = Some("the disk is full".to_owned());
+        status.spool.refused_acks = 2;
+        status.file_events = Some("no watches left".to_owned());
+        let wrong = ["connection", "spool", "paused", "reserve", "acks", "cost", "sandbox", "events"];
+        assert_eq!(labels(&status), wrong);
+    }
+}

@@ -1,0 +1,93 @@
+//! What goes into the status file.
+
+use std::time::Duration;
+
+use plumb_proto::model::Outcome;
+
+use super::look::Running;
+use super::{Observer, STATUS};
+use crate::state::State;
+use crate::state::frames::LinkState;
+use crate::status::{Connection, Cost, Problem, Spool, Status, Watched};
+
+impl Observer {
+    /// Writes the status file if that is due.
+    pub(super) fn write_status(&mut self, now: Duration) {
+        if now < self.next_status {
+            return;
+        }
+        self.next_status = now + STATUS;
+        self.save(&self.status());
+    }
+
+    /// Writes it for the last time.
+    pub(super) fn say_stopped(&self) {
+        self.save(&Status { stopped: true, ..self.status() });
+    }
+
+    fn save(&self, status: &Status) {
+        if let Err(error) = status.write(&self.options.folder) {
+            tracing::debug!("the status file is not written: {error}");
+        }
+    }
+
+    /// What the agent says of itself.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: self.started.to_string(),
+            written: self.clock.now().to_string(),
+            stopped: false,
+            connection: connection(&self.connection),
+            spool: self.spool(),
+            cost: Cost::own(),
+            sandbox: self.locked.status(),
+            file_events: self.asleep.clone().or_else(|| self.wake.as_ref()?.degraded().map(str::to_owned)),
+            watchers: self.watchers.iter().map(watched).collect(),
+        }
+    }
+
+    fn spool(&self) -> Spool {
+        let waiting = self.state.as_ref().map(State::waiting).unwrap_or_default();
+        Spool {
+            records: waiting.records,
+            bytes: waiting.bytes,
+            allowed_bytes: self.state.as_ref().map_or(0, State::allowed),
+            acknowledged: self.state.as_ref().map_or(0, State::acked_seq),
+            written: self.state.as_ref().map_or(0, |state| state.next_seq() - 1),
+            reserve: self.state.as_ref().is_some_and(State::is_reserved),
+            refused_acks: self.refused_acks,
+            waits: self.waiting.as_ref().map(|waiting| waiting.why.clone()),
+        }
+    }
+}
+
+fn connection(state: &LinkState) -> Connection {
+    let (word, since, skew_ms, error) = match state {
+        LinkState::NotEnrolled => ("not_enrolled", None, None, None),
+        LinkState::Connecting(why) => ("connecting", None, None, (!why.is_empty()).then(|| why.clone())),
+        LinkState::Connected { since, skew_ms } => ("connected", Some(since.to_string()), Some(*skew_ms), None),
+    };
+    Connection { state: word.to_owned(), since, skew_ms, error }
+}
+
+fn watched(running: &Running) -> Watched {
+    let name = running.spec.name;
+    let outcome = running.said().map(|(outcome, _)| match outcome {
+        Outcome::Done => "done",
+        Outcome::More => "more",
+        Outcome::Absent => "absent",
+        Outcome::Failed => "failed",
+    });
+    let problems = running.said().map(|(_, problems)| problems.as_slice()).unwrap_or_default();
+    Watched {
+        name: name.to_owned(),
+        every_seconds: running.every.as_secs(),
+        looked: running.looked.map(|at| at.to_string()),
+        outcome: outcome.map(str::to_owned),
+        facts: running.delta.rows(),
+        problems: problems.iter().map(|problem| Problem::new(name, problem)).collect(),
+    }
+}

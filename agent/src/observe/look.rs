@@ -1,0 +1,326 @@
+//! One look: a watcher is asked, and what it says becomes a report.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use plumb_proto::limits;
+use plumb_proto::model::{Event, Outcome, Problem, Report, Severity};
+use plumb_proto::time::Timestamp;
+
+use super::delta::Delta;
+use super::own::{self, AGENT};
+use super::{Assigned, Observer};
+use crate::state::{State, StateError};
+use crate::watcher::{Look, Progress, Spec, Told, Watcher};
+
+/// Problems of one look that are told; the rest is counted.
+const PROBLEMS: usize = 200;
+/// A watcher that is held back looks whether it may go on so often.
+const HELD: Duration = Duration::from_secs(10);
+
+/// A watcher at work.
+pub(super) struct Running {
+    pub(super) spec: Spec,
+    pub(super) every: Duration,
+    watcher: Box<dyn Watcher>,
+    pub(super) delta: Delta,
+    /// A look that goes on.
+    look: Option<Begun>,
+    trigger: Vec<PathBuf>,
+    /// What the last report said of itself.
+    said: Option<(Outcome, Vec<Problem>)>,
+    pub(super) looked: Option<Timestamp>,
+}
+
+struct Begun {
+    number: u64,
+    slices: u32,
+    problems: Vec<Problem>,
+}
+
+impl Running {
+    pub(super) fn new(assigned: Assigned) -> Self {
+        let Assigned { spec, every, watcher } = assigned;
+        let delta = Delta::new(spec.tables);
+        Self { spec, every, watcher, delta, look: None, trigger: Vec::new(), said: None, looked: None }
+    }
+
+    /// Notes what brings its look forward.
+    pub(super) fn trigger(&mut self, path: PathBuf) {
+        if !self.trigger.contains(&path) {
+            self.trigger.push(path);
+        }
+    }
+
+    /// How its last look ended, and what it could not see.
+    pub(super) fn said(&self) -> Option<&(Outcome, Vec<Problem>)> {
+        self.said.as_ref()
+    }
+}
+
+impl Observer {
+    /// Lets a watcher look for a slice of time.
+    pub(super) fn look(&mut self, place: usize, now: Duration) {
+        let Some(running) = self.watchers.get_mut(place) else { return };
+        let Some(state) = self.state.as_ref() else { return };
+        let name = running.spec.name;
+        if running.spec.cursor && state.is_tight() {
+            return self.schedule.put_off(place, now + HELD);
+        }
+        if self.breadcrumb.skipped(name, state.age(now)).is_some() {
+            return self.skip(place, now);
+        }
+        if running.look.is_none() {
+            self.looks += 1;
+            running.look = Some(Begun { number: self.looks, slices: 0, problems: Vec::new() });
+            running.delta.begin();
+        }
+        let trigger = std::mem::take(&mut running.trigger);
+        let at = self.clock.now();
+        let broken = RefCell::new(None);
+        let stored = |cursor: &str| stored(&self.pending, state, (name, cursor), &broken);
+        let mut look = Look::new(&self.host, at, &trigger, &stored);
+        self.breadcrumb.enter(name);
+        let polled = running.watcher.poll(&mut look);
+        self.breadcrumb.leave();
+        let told = look.into_told();
+        if let Some(error) = broken.take() {
+            // It went by a cursor that could not be read, so what it says is worth nothing.
+            running.look = None;
+            running.delta.forget();
+            return self.mend(error, now);
+        }
+        self.take(place, at, polled, told);
+        self.budget.pay(self.clock.monotonic());
+    }
+
+    /// Makes a report of what was told.
+    fn take(&mut self, place: usize, at: Timestamp, polled: anyhow::Result<Progress>, told: Told) {
+        let now = self.clock.monotonic();
+        let Some(running) = self.watchers.get_mut(place) else { return };
+        let Some(begun) = &mut running.look else { return };
+        let Told { facts, samples, events, problems, cursors } = told;
+        begun.problems.extend(problems);
+        let number = begun.number;
+        let first = begun.slices == 0;
+        begun.slices += 1;
+        let more = matches!(polled, Ok(Progress::More));
+        let (outcome, slices, problems) = match polled {
+            Ok(Progress::More) => (Outcome::More, running.delta.tell(facts, None), Vec::new()),
+            Ok(Progress::Done) => {
+                let mut problems = bounded(std::mem::take(&mut begun.problems), &running.spec);
+                // Rows under a problem that is over are told again: they were unknown meanwhile, or are gone.
+                let cleared =
+                    running.said.iter().flat_map(|(_, before)| before).any(|before| !covered(before, &problems));
+                if cleared {
+                    running.delta.forget();
+                    match first {
+                        true => running.delta.begin(),
+                        false => self.schedule.go_on(place, now), // too late for this look
+                    }
+                }
+                let slices = running.delta.tell(facts, Some(&problems));
+                if cleared && !first {
+                    running.delta.forget();
+                }
+                let over = running.delta.overflowed().map(|table| Problem {
+                    table: table.name.to_owned(),
+                    key_prefix: "".into(),
+                    path: "".into(),
+                    error: format!("there are more rows than {}, the rest is not told", limits::TABLE_ROWS),
+                    hint: String::new(),
+                });
+                problems.extend(over);
+                (Outcome::Done, slices, problems)
+            }
+            Ok(Progress::Absent) => {
+                running.delta.absent();
+                (Outcome::Absent, Vec::new(), bounded(std::mem::take(&mut begun.problems), &running.spec))
+            }
+            Err(error) => {
+                running.delta.forget();
+                (Outcome::Failed, Vec::new(), failed(&running.spec, &format!("{error:#}"), ""))
+            }
+        };
+        let name = running.spec.name;
+        running.looked = Some(at);
+        let said = Some((outcome, problems.clone()));
+        let repeats = slices.is_empty() && events.is_empty() && (more || running.said == said);
+        if !more {
+            running.look = None;
+            running.said = said;
+        }
+        let paths = (!more).then(|| running.watcher.wake_on());
+        if !(more && repeats) {
+            let report = Report { watcher: name.to_owned(), look: number, at, outcome, slices, events, problems };
+            self.pending.report(report, repeats, now);
+        }
+        self.keep_samples(name, at, samples, now);
+        self.pending.cursors(name, cursors);
+        if let (Some(wake), Some(paths)) = (&mut self.wake, paths) {
+            wake.ask(&self.host, place, paths);
+        }
+        if more {
+            self.schedule.go_on(place, now);
+        } else {
+            self.breadcrumb.finished(name);
+            self.schedule.looked(place, now);
+        }
+    }
+
+    fn keep_samples(
+        &mut self,
+        watcher: &'static str,
+        at: Timestamp,
+        samples: Vec<(plumb_proto::model::Series, plumb_proto::model::MetricType, f64)>,
+        now: Duration,
+    ) {
+        let (known, fresh) = (self.state.as_ref(), self.pending.series());
+        // Those that are written and those that are pending overlap; what counts is that there is room for all.
+        let declared = known.map_or(0, State::series);
+        let mut added = 0;
+        let mut refused = 0;
+        self.pending.samples(watcher, at, samples, now, &mut |series| {
+            if known.is_some_and(|state| state.knows(series)) {
+                return true;
+            }
+            let fits = declared.max(fresh) + added < limits::SERIES;
+            added += usize::from(fits);
+            refused += usize::from(!fits);
+            fits
+        });
+        if refused > 0 && !std::mem::replace(&mut self.series_full, true) {
+            let text =
+                format!("{watcher} has more series than the {} of a host: {refused} are not kept", limits::SERIES);
+            self.announce("series_limit", Severity::Warning, &text);
+        }
+    }
+
+    /// Leaves a watcher alone that was looking when the agent died, three times in a row.
+    fn skip(&mut self, place: usize, now: Duration) {
+        let at = self.clock.now();
+        let Some(running) = self.watchers.get_mut(place) else { return };
+        self.looks += 1;
+        let why = "left alone for a day: the agent died three times while this watcher looked";
+        let problems = failed(&running.spec, why, "look at the agent's log, and report it");
+        running.delta.forget();
+        running.looked = Some(at);
+        let said = Some((Outcome::Failed, problems.clone()));
+        let repeats = running.said == said;
+        running.said = said;
+        let report = Report {
+            watcher: running.spec.name.to_owned(),
+            look: self.looks,
+            at,
+            outcome: Outcome::Failed,
+            slices: Vec::new(),
+            events: Vec::new(),
+            problems,
+        };
+        self.pending.report(report, repeats, now);
+        self.schedule.looked(place, now);
+    }
+
+    /// Tells an event of the agent's own.
+    pub(super) fn announce(&mut self, kind: &str, severity: Severity, text: &str) {
+        let (at, now) = (self.clock.now(), self.clock.monotonic());
+        self.looks += 1;
+        let event = Event { at, kind: kind.to_owned(), severity, text: text.into(), fields: [].into(), count: 1 };
+        let report = Report {
+            watcher: own::NAME.to_owned(),
+            look: self.looks,
+            at,
+            // Not a finished look at the agent: it confirms none of its rows.
+            outcome: Outcome::More,
+            slices: Vec::new(),
+            events: vec![event],
+            problems: Vec::new(),
+        };
+        self.pending.report(report, false, now);
+    }
+
+    /// Everything is told in full again, soon.
+    pub(super) fn tell_all(&mut self, now: Duration) {
+        for (place, running) in self.watchers.iter_mut().enumerate() {
+            running.look = None;
+            running.said = None;
+            running.delta.forget();
+            self.schedule.go_on(place, now);
+        }
+    }
+}
+
+/// A cursor as the next record will leave it.
+fn stored(
+    pending: &super::Pending,
+    state: &State,
+    (watcher, name): (&str, &str),
+    broken: &RefCell<Option<StateError>>,
+) -> Option<Vec<u8>> {
+    pending.cursor(watcher, name).or_else(|| match state.cursor(watcher, name) {
+        Ok(place) => place,
+        Err(error) => {
+            broken.replace(Some(error));
+            None
+        }
+    })
+}
+
+/// True if a problem still stands. What it says may change: what matters is what it covers.
+fn covered(before: &Problem, now: &[Problem]) -> bool {
+    now.iter()
+        .any(|each| each.table == before.table && before.key_prefix.as_bytes().starts_with(each.key_prefix.as_bytes()))
+}
+
+/// A look that broke covers all tables of its watcher.
+fn failed(spec: &Spec, error: &str, hint: &str) -> Vec<Problem> {
+    let tables: Vec<&str> = spec.tables.iter().map(|table| table.name).collect();
+    // Without a table of its own it has no rows that could be unknown, but what went wrong must be seen.
+    let tables = if tables.is_empty() { vec![AGENT.name] } else { tables };
+    let problem = |table: &str| Problem {
+        table: table.to_owned(),
+        key_prefix: if table == AGENT.name { format!("watcher/{}", spec.name).into() } else { "".into() },
+        path: "".into(),
+        error: short(error),
+        hint: short(hint),
+    };
+    tables.into_iter().map(problem).collect()
+}
+
+/// Problems as they may be sent: each once, not too many, none too long, and none on a table that is not declared.
+fn bounded(problems: Vec<Problem>, spec: &Spec) -> Vec<Problem> {
+    let mut kept: Vec<Problem> = Vec::new();
+    let mut left_out: Vec<(String, usize)> = Vec::new();
+    for mut problem in problems {
+        debug_assert!(
+            spec.tables.iter().any(|table| table.name == problem.table),
+            "{} is not in the Spec",
+            problem.table
+        );
+        (problem.error, problem.hint) = (short(&problem.error), short(&problem.hint));
+        if kept.contains(&problem) {
+            continue;
+        }
+        if kept.len() < PROBLEMS {
+            kept.push(problem);
+        } else if let Some((_, count)) = left_out.iter_mut().find(|(table, _)| *table == problem.table) {
+            *count += 1;
+        } else {
+            left_out.push((problem.table, 1));
+        }
+    }
+    kept.extend(left_out.into_iter().map(|(table, count)| Problem {
+        table,
+        key_prefix: "".into(),
+        path: "".into(),
+        error: format!("and {count} more problems"),
+        hint: String::new(),
+    }));
+    kept
+}
+
+fn short(text: &str) -> String {
+    let end = (0..=text.len().min(1_000)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text[..end].to_owned()
+}

@@ -1,0 +1,276 @@
+//! Decisions of operators. Each is one transaction with its entry in the audit; what is refused changes nothing.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use plumb_proto::generated::query as pb;
+use plumb_proto::limits;
+use plumb_proto::record::sha256;
+use plumb_proto::time::Timestamp;
+use plumb_proto::untrusted::Untrusted;
+use tonic::{Request, Status};
+
+use super::answers::{drift, host_named, named};
+use super::{Service, failed, invalid, summary, who};
+use crate::drift::{Kind, KnownDrift, Subject};
+use crate::enroll::token::host_name;
+use crate::store::rows::{AuditEntry, HostRow, HostState};
+use crate::store::{Approval, DriftFilter, Tx};
+use crate::worker::Weight;
+
+/// What the work in a transaction answers: refusals are no errors of the store.
+type Decided<T> = Result<Result<T, Status>>;
+/// Drifts that one call may approve.
+const IDS: usize = 1_000;
+/// Labels of a host.
+const LABELS: usize = limits::LABELS;
+/// A label's name, and its value.
+const LABEL: usize = 64;
+
+impl Service {
+    /// Does `work` and writes it into the audit, in one transaction. `work` may run more than once.
+    async fn decide<T, F>(&self, action: &'static str, who: String, subject: String, mut work: F) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut dyn Tx, Timestamp) -> Decided<(T, String)> + Send + 'static,
+    {
+        let now = self.now();
+        let done = self.parts.writer.call(Weight::default(), move |tx| {
+            Ok(match work(tx, now)? {
+                Ok((value, detail)) => {
+                    let subject = Untrusted::from(subject.as_str());
+                    let (who, action) = (who.clone(), action.to_owned());
+                    tx.audit(&AuditEntry { at: now, who, action, subject, allowed: true, detail })?;
+                    Ok(value)
+                }
+                Err(refused) => Err(refused),
+            })
+        });
+        done.await.map_err(|error| failed(&error))?
+    }
+
+    /// The host's line as it is now.
+    async fn reply<R>(&self, request: &Request<R>, host: HostRow) -> Result<pb::HostReply, Status> {
+        let (now, silent) = (self.now(), self.parts.silent_after);
+        let line = self.ask(request, move |questions| {
+            let view = questions.view(&host.id).map_err(|error| failed(&error))?;
+            let filter = DriftFilter { host: Some(host.id), ..DriftFilter::default() };
+            let drifts = questions.drifts(&filter).map_err(|error| failed(&error))?;
+            Ok(summary::host(&view, &drifts, silent, now))
+        });
+        Ok(pb::HostReply { host: Some(line.await?) })
+    }
+
+    pub(super) async fn approved(&self, request: Request<pb::ApproveRequest>) -> Result<pb::ApproveReply, Status> {
+        let asked = request.get_ref().clone();
+        if asked.ids.is_empty() == asked.host.is_empty() {
+            return Err(invalid("name either drifts or a host"));
+        }
+        if asked.note.len() > limits::FIELD {
+            return Err(invalid(format!("the note is longer than {} bytes", limits::FIELD)));
+        }
+        let who = who(&request)?.to_string();
+        let approved = if asked.ids.is_empty() {
+            self.approve_host(&request, who, asked).await?
+        } else {
+            self.approve_drifts(&request, who, asked).await?
+        };
+        let approved = self.ask(&request, move |questions| named(questions, &approved)).await?;
+        Ok(pb::ApproveReply { approved })
+    }
+
+    async fn approve_host(
+        &self,
+        request: &Request<pb::ApproveRequest>,
+        who: String,
+        asked: pb::ApproveRequest,
+    ) -> Result<Vec<KnownDrift>, Status> {
+        let name = asked.host.clone();
+        let host = self.ask(request, move |questions| host_named(questions, &name)).await?;
+        let pipeline = self.parts.pipeline.clone();
+        let subject = [asked.host.as_str(), asked.table.as_str()].join(" ").trim().to_owned();
+        self.decide("approve", who, subject, move |tx, now| {
+            let view = tx.view(&host.id)?;
+            if !asked.table.is_empty() && !view.tables.contains_key(&asked.table) {
+                let meant = plumb_proto::nearest::nearest(&asked.table, view.tables.keys().map(String::as_str));
+                let hint = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+                return Ok(Err(invalid(format!("{} has no table \"{}\"{hint}", host.name, asked.table))));
+            }
+            drop(view);
+            let what = if asked.table.is_empty() { Approval::Host } else { Approval::Table(&asked.table) };
+            let approved = pipeline.approve(tx, &host.id, &what, note(&asked.note), now)?;
+            let detail = format!("{} drifts; {}", approved.len(), asked.note);
+            Ok(Ok((approved, detail)))
+        })
+        .await
+    }
+
+    async fn approve_drifts(
+        &self,
+        request: &Request<pb::ApproveRequest>,
+        who: String,
+        asked: pb::ApproveRequest,
+    ) -> Result<Vec<KnownDrift>, Status> {
+        if asked.ids.len() > IDS {
+            return Err(invalid(format!("at most {IDS} drifts at once")));
+        }
+        let filter = DriftFilter { all: true, ids: asked.ids.clone(), ..DriftFilter::default() };
+        let found =
+            self.ask(request, move |questions| questions.drifts(&filter).map_err(|error| failed(&error))).await?;
+        for id in &asked.ids {
+            let Some(known) = found.iter().find(|each| each.id == *id) else {
+                return Err(Status::not_found(format!("there is no drift {id}: `plumb drift` shows their numbers")));
+            };
+            may_be_approved(known)?;
+        }
+        let pipeline = self.parts.pipeline.clone();
+        let ids: Vec<String> = asked.ids.iter().map(u64::to_string).collect();
+        self.decide("approve", who, ids.join(" "), move |tx, now| {
+            let mut approved: Vec<KnownDrift> = Vec::new();
+            for known in &found {
+                let Subject::Row { table, key, field } = &known.drift.subject else { continue };
+                let what = Approval::Field(table, key, field.as_deref());
+                approved.extend(pipeline.approve(tx, &known.drift.host, &what, note(&asked.note), now)?);
+            }
+            Ok(Ok((approved, asked.note.clone())))
+        })
+        .await
+    }
+
+    pub(super) async fn renamed(&self, request: Request<pb::RenameHostRequest>) -> Result<pb::HostReply, Status> {
+        let pb::RenameHostRequest { name, to } = request.get_ref().clone();
+        let to = host_name(to.as_bytes()).ok_or_else(|| {
+            invalid(format!("\"{}\" is no host name: letters, digits, '.', '-', '_'", Untrusted::from(to)))
+        })?;
+        let who = who(&request)?.to_string();
+        let subject = name.clone();
+        let host = self.decide("rename", who, subject, move |tx, _| {
+            let Some(host) = tx.host_named(&name)? else { return Ok(Err(no_host(&name))) };
+            if tx.host_named(&to)?.is_some_and(|other| other.id != host.id) {
+                return Ok(Err(Status::already_exists(format!("there is a host \"{to}\" already"))));
+            }
+            let host = HostRow { name: to.clone(), ..host };
+            tx.save_host(&host)?;
+            Ok(Ok((host, to.clone())))
+        });
+        let host = host.await?;
+        self.reply(&request, host).await
+    }
+
+    pub(super) async fn grouped(&self, request: Request<pb::GroupHostRequest>) -> Result<pb::HostReply, Status> {
+        let asked = request.get_ref().clone();
+        for label in &asked.set {
+            if !is_label(&label.name)
+                || label.value.is_empty()
+                || label.value.len() > LABEL
+                || label.value.contains(char::is_control)
+            {
+                let what = Untrusted::from(format!("{}={}", label.name, label.value));
+                return Err(invalid(format!(
+                    "{what}: a label is a name of letters, digits, '-', '_' and a value, {LABEL} bytes each at most"
+                )));
+            }
+        }
+        let who = who(&request)?.to_string();
+        let subject = asked.name.clone();
+        let host = self.decide("group", who, subject, move |tx, _| {
+            let Some(mut host) = tx.host_named(&asked.name)? else { return Ok(Err(no_host(&asked.name))) };
+            for name in &asked.remove {
+                host.groups.remove(name);
+            }
+            host.groups.extend(asked.set.iter().map(|label| (label.name.clone(), label.value.clone())));
+            if host.groups.len() > LABELS {
+                return Ok(Err(invalid(format!("a host has {LABELS} labels at most"))));
+            }
+            tx.save_host(&host)?;
+            let detail =
+                host.groups.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
+            Ok(Ok((host, detail)))
+        });
+        let host = host.await?;
+        self.reply(&request, host).await
+    }
+
+    pub(super) async fn retired(&self, request: Request<pb::RetireHostRequest>) -> Result<pb::HostReply, Status> {
+        let host =
+            self.close("retire", who(&request)?.to_string(), &request.get_ref().name, HostState::Retired).await?;
+        self.reply(&request, host).await
+    }
+
+    pub(super) async fn revoked(&self, request: Request<pb::RevokeHostRequest>) -> Result<pb::HostReply, Status> {
+        let host =
+            self.close("revoke", who(&request)?.to_string(), &request.get_ref().name, HostState::Revoked).await?;
+        self.reply(&request, host).await
+    }
+
+    /// Never lets a host report again: its state is looked at by every batch, and its connections are closed at once.
+    async fn close(&self, action: &'static str, who: String, name: &str, state: HostState) -> Result<HostRow, Status> {
+        let (pipeline, name) = (self.parts.pipeline.clone(), name.to_owned());
+        let subject = name.clone();
+        let host = self.decide(action, who, subject, move |tx, now| {
+            let Some(host) = tx.host_named(&name)? else { return Ok(Err(no_host(&name))) };
+            pipeline.expire(tx, &host.id, now, &|_| true)?;
+            let host = HostRow { state, ..host };
+            tx.save_host(&host)?;
+            Ok(Ok((host.clone(), host.id.to_string())))
+        });
+        let host = host.await?;
+        self.parts.connections.refuse(&host.id);
+        Ok(host)
+    }
+
+    pub(super) async fn tested(
+        &self,
+        request: Request<pb::TestReceiverRequest>,
+    ) -> Result<pb::TestReceiverReply, Status> {
+        let name = request.get_ref().receiver.clone();
+        if !self.parts.notifier.receivers().any(|each| each == name) {
+            let meant = plumb_proto::nearest::nearest(&name, self.parts.notifier.receivers());
+            let hint =
+                meant.map_or_else(|| "collector.toml names them".to_owned(), |meant| format!("did you mean {meant}?"));
+            return Err(Status::not_found(format!("there is no receiver \"{name}\": {hint}")));
+        }
+        let subject = name.clone();
+        self.decide("test receiver", who(&request)?.to_string(), subject, |_, _| Ok(Ok(((), String::new())))).await?;
+        let key = sha256(&[b"plumb.test\0", self.now().to_string().as_bytes()]).to_string();
+        let notifier = self.parts.notifier.clone();
+        let begun = Instant::now();
+        let sent = tokio::task::spawn_blocking(move || notifier.test(&name, &key)).await;
+        let sent = sent.map_err(|_| Status::internal("the receiver broke"))?;
+        let delivered = sent.is_ok();
+        Ok(pb::TestReceiverReply {
+            delivered,
+            answer: sent.unwrap_or_else(|error| error.to_string()),
+            took_ms: u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+fn no_host(name: &str) -> Status {
+    Status::not_found(format!("there is no host \"{}\": `plumb hosts` lists them", Untrusted::from(name)))
+}
+
+fn note(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn is_label(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !name.is_empty() && name.len() <= LABEL && name.bytes().all(fits)
+}
+
+/// Approving moves the baseline. What does not rest on it is not mended by that.
+fn may_be_approved(known: &KnownDrift) -> Result<(), Status> {
+    let about = drift("", known);
+    let refuse = |why: &str| Err(Status::failed_precondition(format!("drift {} ({}): {why}", known.id, about.title)));
+    match known.drift.kind {
+        _ if !known.state.is_live() => refuse(&format!("it is over already: {}", known.state.as_str())),
+        Kind::Changed => Ok(()),
+        Kind::Policy => refuse(
+            "a rule does not hold. Mend it on the host, or change the rule in /etc/plumb/policy.d; there is nothing to approve",
+        ),
+        Kind::Silent => {
+            refuse("somebody has stopped reporting. It is over when they speak again; there is nothing to approve")
+        }
+    }
+}
