@@ -8,6 +8,7 @@ pub mod identity;
 mod session;
 pub mod stream;
 pub mod tls;
+pub mod trusted_time;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +27,8 @@ use backoff::Backoff;
 use identity::Identity;
 use identity::renew::{Refused, renew_expired};
 use session::{End, Session};
-use tls::{TrustedTime, connect, ingest_config, split_address, tls_error};
+use tls::{connect, ingest_config, split_address, tls_error};
+use trusted_time::TrustedTime;
 
 /// Port of the ingest listener, where the collector's answer names none.
 const PORT: u16 = 7443;

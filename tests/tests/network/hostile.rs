@@ -2,7 +2,8 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plumb_agent::deliver::tls::{TrustedTime, connect, enroll_config, key_hash};
+use plumb_agent::deliver::tls::{connect, enroll_config, key_hash};
+use plumb_agent::deliver::trusted_time::TrustedTime;
 use plumb_proto::frame::{Hello, Item, RetryCode, ToAgent, ToCollector};
 use plumb_proto::generated::ingest as pb;
 use plumb_proto::record::{Class, Epoch, Hash, Record};
