@@ -238,12 +238,19 @@ fn samples(seen: &Seen, terminal: &Terminal) -> String {
         return String::new();
     }
     let mut table = Table::new(["series", "labels", ">value"]);
-    let mut before = "";
-    for (series, value, _) in &seen.samples {
-        let labels: Vec<String> = series.labels.iter().map(|(label, value)| format!("{label}={value}")).collect();
-        let name = if series.name == before { String::new() } else { series.name.clone() };
-        before = &series.name;
-        table.row(vec![name, labels.join(" "), units::sample(&series.name, *value)]);
+    // Series of one name together, in the order in which the names came.
+    let mut names: Vec<&str> = Vec::new();
+    seen.samples.iter().for_each(|(series, ..)| {
+        if !names.contains(&series.name.as_str()) {
+            names.push(&series.name);
+        }
+    });
+    for name in names {
+        let mut shown = name;
+        for (series, value, _) in seen.samples.iter().filter(|(series, ..)| series.name == name) {
+            let labels: Vec<String> = series.labels.iter().map(|(label, value)| format!("{label}={value}")).collect();
+            table.row(vec![std::mem::take(&mut shown).to_owned(), labels.join(" "), units::sample(name, *value)]);
+        }
     }
     format!("\n{}\n{}", terminal.paint("samples", Style::Heading), table.render(terminal))
 }

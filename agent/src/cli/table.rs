@@ -48,7 +48,7 @@ impl Table {
         let mut widths: Vec<usize> =
             natural.map(|(column, heading)| length(heading).max(cell(column).unwrap_or(0))).collect();
         let Some(width) = width else { return Some(widths) };
-        let gaps = GAP * (widths.len() + 1);
+        let gaps = GAP * widths.len();
         while widths.iter().sum::<usize>() + gaps > width {
             // The first column names the row: it is cut last of all, which means not at all.
             let widest = widths.iter_mut().skip(1).max()?;
@@ -152,15 +152,15 @@ mod tests {
                      /boot  relatime                                 9 B\n";
         assert_eq!(table().render(&Terminal::plain(None)), whole);
         assert_eq!(table().render(&Terminal::plain(Some(120))), whole);
-        let narrow = "  KEY    OPTIONS                  SIZE\n  \
-                      /      errors=remount-ro, re…  10 GiB\n  \
-                      /boot  relatime                   9 B\n";
+        let narrow = "  KEY    OPTIONS                    SIZE\n  \
+                      /      errors=remount-ro, rel…  10 GiB\n  \
+                      /boot  relatime                    9 B\n";
         assert_eq!(table().render(&Terminal::plain(Some(40))), narrow);
     }
 
     #[test]
     fn what_cannot_fit_is_shown_below_each_other() {
-        let text = "  /\n    options  errors=remou\n             nt-ro,\n             relatime,\n             discard\n    \
+        let text = "  /\n    options  errors=remoun\n             t-ro,\n             relatime,\n             discard\n    \
                     size     10 GiB\n  /boot\n    options  relatime\n    size     9 B\n";
         assert_eq!(table().render(&Terminal::plain(Some(26))), text);
     }

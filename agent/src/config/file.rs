@@ -109,32 +109,27 @@ impl Settings {
     /// Finds sections and keys above all sections that are none.
     pub(super) fn check_names(&self, own: &toml::Table, sections: &[&str], mistakes: &mut Vec<Mistake>) {
         let mut said: Vec<(&Path, &str)> = Vec::new();
+        let known: Vec<&str> = own.keys().map(String::as_str).chain(sections.iter().copied()).collect();
         for setting in &self.0 {
-            let known: Vec<&str> = own.keys().map(String::as_str).chain(sections.iter().copied()).collect();
-            match &setting.section {
-                Some(section) if !sections.contains(&section.as_str()) => {
-                    if !said.contains(&(&setting.file, section)) {
-                        said.push((&setting.file, section));
-                        let what = format!(
-                            "unknown section [{section}]; the nearest known is [{}]",
-                            nearest(section, sections)
-                        );
-                        mistakes.push(setting.mistake(what));
-                    }
+            let Setting { section, key, value, file, .. } = setting;
+            let what = if let Some(section) = section {
+                let once = (file.as_path(), section.as_str());
+                if sections.contains(&once.1) || said.contains(&once) {
+                    continue;
                 }
-                None if sections.contains(&setting.key.as_str()) => {
-                    if !setting.value.as_table().is_some_and(toml::Table::is_empty) {
-                        mistakes.push(setting.mistake(format!("{0} is a section: write [{0}]", setting.key)));
-                    }
+                said.push(once);
+                format!("unknown section [{section}]; the nearest known is [{}]", nearest(section, sections))
+            } else if sections.contains(&key.as_str()) {
+                if value.as_table().is_some_and(toml::Table::is_empty) {
+                    continue;
                 }
-                None if !own.contains_key(&setting.key) => {
-                    let key = &setting.key;
-                    mistakes.push(
-                        setting.mistake(format!("unknown key {key}; the nearest known is {}", nearest(key, &known))),
-                    );
-                }
-                _ => {}
-            }
+                format!("{key} is a section: write [{key}]")
+            } else if own.contains_key(key) {
+                continue;
+            } else {
+                format!("unknown key {key}; the nearest known is {}", nearest(key, &known))
+            };
+            mistakes.push(setting.mistake(what));
         }
     }
 

@@ -33,8 +33,11 @@ pub type Ask = Arc<dyn Fn(&Path) -> io::Result<Room> + Send + Sync>;
 /// As statvfs(3).
 pub fn ask_system(folder: &Path) -> io::Result<Room> {
     let told = nix::sys::statvfs::statvfs(folder)?;
-    let bytes = |blocks: u64| blocks.saturating_mul(u64::from(told.fragment_size()));
-    Ok(Room { free: bytes(u64::from(told.blocks_available())), total: bytes(u64::from(told.blocks())) })
+    // The fields are 32 bits wide on some machines.
+    #[allow(clippy::useless_conversion)]
+    let (block, free, all) =
+        (u64::from(told.fragment_size()), u64::from(told.blocks_available()), u64::from(told.blocks()));
+    Ok(Room { free: free.saturating_mul(block), total: all.saturating_mul(block) })
 }
 
 /// The disk below a state folder.

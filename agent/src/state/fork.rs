@@ -12,7 +12,8 @@ use plumb_proto::wire;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::identity::{Identity, int, number};
-use super::{FORK_REST, State, StateError, declarations, spool};
+use super::outgoing::declarations;
+use super::{FORK_REST, State, StateError, spool};
 
 /// What is numbered anew waits above all numbers in use.
 const ASIDE: u64 = 1 << 48;

@@ -1,0 +1,261 @@
+//! The program as a whole: what it prints, how it exits, and how it starts and stops. Hosts are folders here, so nothing
+//! depends on the machine that runs the tests.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // tests of programs run programs
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A folder with a host in it, a state folder and a configuration that names it.
+struct Scene(PathBuf);
+
+impl Scene {
+    fn new() -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("plumb-cli-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(folder.join("host/etc")).unwrap();
+        let scene = Self(folder);
+        scene.write("agent.toml", &format!("state_dir = \"{}\"\n", scene.state().display()));
+        scene
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        fs::write(self.0.join(path), text).unwrap();
+    }
+
+    fn state(&self) -> PathBuf {
+        self.0.join("state")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plumb-agent"));
+        command.args(args).arg("--root").arg(self.0.join("host")).env_remove("COLUMNS");
+        if args[0] != "once" {
+            command.arg("--config").arg(self.0.join("agent.toml"));
+        }
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Starts the daemon, and waits until it has said something of itself.
+    fn start(&self) -> Running {
+        let _ = fs::remove_file(self.state().join("status.json"));
+        let child = self.command(&["run"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut running = Running(child);
+        let end = Instant::now() + Duration::from_secs(20);
+        while !self.state().join("status.json").exists() {
+            assert!(Instant::now() < end, "no status after 20 s");
+            assert!(running.0.try_wait().unwrap().is_none(), "it has ended");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        running
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Running(Child);
+
+impl Running {
+    fn stop(mut self) -> Output {
+        kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), Signal::SIGTERM).unwrap();
+        let status = self.0.wait().unwrap();
+        let mut stderr = Vec::new();
+        std::io::Read::read_to_end(self.0.stderr.as_mut().unwrap(), &mut stderr).unwrap();
+        Output { status, stdout: Vec::new(), stderr }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn wrong_usage_exits_with_two_and_help_is_no_error() {
+    let scene = Scene::new();
+    for args in [vec!["once", "--nonsense"], vec!["once", "--watcher", "dsik"]] {
+        let output = scene.run(&args);
+        assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""), "{args:?}");
+    }
+    assert!(
+        err(&scene.run(&["once", "--watcher", "dsik"]))
+            .contains("there is no watcher dsik; there are disk, php, system")
+    );
+    let help = Command::new(env!("CARGO_BIN_EXE_plumb-agent")).arg("--help").output().unwrap();
+    assert_eq!(help.status.code(), Some(0));
+    for word in ["run", "once", "check", "enroll", "status", "--root"] {
+        assert!(out(&help).contains(word), "{word}");
+    }
+}
+
+#[test]
+fn nothing_of_this_machine_is_seen_in_an_empty_folder() {
+    let scene = Scene::new();
+    let output = scene.run(&["once", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let seen = json(&output);
+    let nothing = serde_json::json!({"name": null, "os": null, "version": null, "kernel": null, "arch": null});
+    assert_eq!(seen["host"], nothing);
+    for list in ["facts", "samples", "events"] {
+        assert_eq!(seen[list], serde_json::json!([]), "{list}");
+    }
+    assert!(fs::read_dir(scene.0.join("host")).unwrap().count() == 1, "it wrote nothing");
+}
+
+#[test]
+fn a_host_that_is_not_there_is_an_error() {
+    let scene = Scene::new();
+    fs::remove_dir_all(scene.0.join("host")).unwrap();
+    let output = scene.run(&["once"]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(1), ""));
+    assert!(err(&output).contains("the root folder cannot be opened: No such file"), "{}", err(&output));
+}
+
+#[test]
+fn what_a_host_says_cannot_act_on_the_terminal() {
+    let scene = Scene::new();
+    scene.write("host/etc/hostname", "web1\n");
+    scene.write("host/etc/os-release", "ID=debian\nNAME=\"Evil\u{1b}[2J\u{202e}OS\"\nVERSION_ID=\"12\"\n");
+    for args in [vec!["once"], vec!["once", "--json"]] {
+        let text = out(&scene.run(&args));
+        assert!(text.contains("web1") && text.contains("Evil"), "{text}");
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
+    }
+    let os = json(&scene.run(&["once", "--json", "--watcher", "system"]));
+    assert_eq!(os["host"]["os"].as_str().map(|name| name.contains("Evil")), Some(true));
+    assert_eq!(os["facts"][0]["unknown"]["kernel"], "comes by system call, which is not asked under --root");
+}
+
+#[test]
+fn a_page_is_no_wider_than_the_terminal() {
+    let scene = Scene::new();
+    scene.write("host/etc/os-release", "ID=debian\nNAME=\"A system with a name that goes on for quite a while\"\n");
+    for width in [80, 140] {
+        let output = scene.command(&["once"]).env("COLUMNS", width.to_string()).output().unwrap();
+        let longest = out(&output).lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(longest <= width, "{longest} of {width}\n{}", out(&output));
+    }
+}
+
+#[test]
+fn every_mistake_in_the_configuration_is_told_and_nothing_starts() {
+    let scene = Scene::new();
+    scene.write("agent.toml", "spool_byte = 5\n[disk]\nevery = 7\n");
+    let output = scene.run(&["run"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = err(&output);
+    assert!(text.contains("agent.toml:1: unknown key spool_byte; the nearest known is spool_bytes"), "{text}");
+    assert!(text.contains("agent.toml:3: every is of type integer, where string is expected"), "{text}");
+    assert!(!scene.state().exists());
+    let check = scene.run(&["check", "--json"]);
+    assert_eq!(check.status.code(), Some(1));
+    assert_eq!(json(&check)["configuration"][0]["line"], 1);
+}
+
+#[test]
+fn an_agent_says_how_it_is_and_stops_when_it_is_asked_to() {
+    let scene = Scene::new();
+    let before = scene.run(&["status", "--json"]);
+    assert_eq!((before.status.code(), out(&before).as_str()), (Some(1), "{\"running\":false}\n"));
+    let agent = scene.start();
+    let output = scene.run(&["status", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let status = json(&output);
+    assert_eq!((&status["running"], &status["connection"]["state"]), (&true.into(), &"not_enrolled".into()));
+    assert_eq!(status["sandbox"]["seccomp"], "on");
+    assert!(out(&scene.run(&["status"])).contains("this host is not enrolled: run plumb-agent enroll"));
+    let check = json(&scene.run(&["check", "--json"]));
+    assert_eq!(check["service"]["running"], true);
+    let ended = agent.stop();
+    assert_eq!(ended.status.code(), Some(0), "{}", err(&ended));
+    assert!(err(&ended).starts_with("<6>sandbox: seccomp on, landlock "), "{}", err(&ended));
+    let after = json(&scene.run(&["status", "--json"]));
+    assert_eq!((&after["running"], &after["stopped"]), (&false.into(), &true.into()));
+}
+
+#[test]
+fn only_the_owner_can_read_the_state() {
+    use std::os::unix::fs::PermissionsExt;
+    let scene = Scene::new();
+    drop(scene.start());
+    for entry in fs::read_dir(scene.state()).unwrap().map(|entry| entry.unwrap().path()).chain([scene.state()]) {
+        let mode = fs::metadata(&entry).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} {mode:o}", entry.display());
+    }
+}
+
+#[test]
+fn a_second_agent_on_the_same_state_is_told_so() {
+    let scene = Scene::new();
+    let first = scene.start();
+    let second = scene.run(&["run"]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(err(&second).contains("another plumb-agent is running on this state folder"), "{}", err(&second));
+    drop(first);
+}
+
+#[test]
+fn a_corrupt_or_newer_state_is_set_aside_with_a_clear_word_and_the_agent_runs() {
+    type Spoil = fn(&Path);
+    let garbage: Spoil = |path| fs::write(path, "this is no database at all".repeat(100)).unwrap();
+    let newer: Spoil = |path| {
+        let db = rusqlite::Connection::open(path).unwrap();
+        db.execute_batch("PRAGMA user_version = 99").unwrap();
+    };
+    let cases: [(Spoil, &str); 2] = [
+        (garbage, "<3>the state is set aside as state.db.damaged, a new one begins: file is not a database"),
+        (newer, "state.db was written by a newer plumb-agent (format 99, this one knows 1)"),
+    ];
+    for (spoil, word) in cases {
+        let scene = Scene::new();
+        scene.start().stop();
+        spoil(&scene.state().join("state.db"));
+        let ended = scene.start().stop();
+        assert!(err(&ended).contains(word), "{}", err(&ended));
+        assert!(scene.state().join("state.db.damaged").exists());
+    }
+}
+
+#[test]
+fn a_token_is_asked_for_by_file_and_what_is_none_is_refused() {
+    let scene = Scene::new();
+    scene.write("token", " \n");
+    let file = scene.0.join("token");
+    let args = ["enroll", "--collector", "https://127.0.0.1:1", "--token-file", file.to_str().unwrap()];
+    let output = scene.run(&args);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("there is no token in"), "{}", err(&output));
+    scene.write("token", "nonsense\n");
+    scene.write("host/etc/hostname", "web1\n");
+    let output = scene.run(&args);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("this is no token"), "{}", err(&output));
+}
