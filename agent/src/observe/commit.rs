@@ -90,6 +90,8 @@ impl Observer {
         let lost = self.pending.events();
         tracing::error!("a record could not be made, {lost} events are lost: {why}");
         self.pending = super::Pending::default();
+        // What was declared in it is declared again.
+        self.took_up(None);
         self.tell_all(now);
         let text = format!("a record could not be made, so {lost} events are lost: {why}");
         self.announce("record_refused", Severity::Critical, &text);

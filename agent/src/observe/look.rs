@@ -9,7 +9,7 @@ use plumb_proto::model::{Event, Outcome, Problem, Report, Severity};
 use plumb_proto::time::Timestamp;
 
 use super::delta::Delta;
-use super::own::{self, AGENT};
+use super::own::AGENT;
 use super::{Assigned, Observer};
 use crate::state::{State, StateError};
 use crate::watcher::{Look, Progress, Spec, Told, Watcher};
@@ -62,8 +62,7 @@ impl Running {
 impl Observer {
     /// Lets a watcher look for a slice of time.
     pub(super) fn look(&mut self, place: usize, now: Duration) {
-        let Some(running) = self.watchers.get_mut(place) else { return };
-        let Some(state) = self.state.as_ref() else { return };
+        let (Some(running), Some(state)) = (self.watchers.get(place), self.state.as_ref()) else { return };
         let name = running.spec.name;
         if running.spec.cursor && state.is_tight() {
             return self.schedule.put_off(place, now + HELD);
@@ -71,11 +70,8 @@ impl Observer {
         if self.breadcrumb.skipped(name, state.age(now)).is_some() {
             return self.skip(place, now);
         }
-        if running.look.is_none() {
-            self.looks += 1;
-            running.look = Some(Begun { number: self.looks, slices: 0, problems: Vec::new() });
-            running.delta.begin();
-        }
+        self.begin(place);
+        let (Some(running), Some(state)) = (self.watchers.get_mut(place), self.state.as_ref()) else { return };
         let trigger = std::mem::take(&mut running.trigger);
         let at = self.clock.now();
         let broken = RefCell::new(None);
@@ -222,22 +218,29 @@ impl Observer {
         self.schedule.looked(place, now);
     }
 
-    /// Tells an event of the agent's own.
+    /// Tells an event of the agent's own, with a look at the agent.
     pub(super) fn announce(&mut self, kind: &str, severity: Severity, text: &str) {
-        let (at, now) = (self.clock.now(), self.clock.monotonic());
-        self.looks += 1;
-        let event = Event { at, kind: kind.to_owned(), severity, text: text.into(), fields: [].into(), count: 1 };
-        let report = Report {
-            watcher: own::NAME.to_owned(),
-            look: self.looks,
-            at,
-            // Not a finished look at the agent: it confirms none of its rows.
-            outcome: Outcome::More,
-            slices: Vec::new(),
-            events: vec![event],
-            problems: Vec::new(),
-        };
-        self.pending.report(report, false, now);
+        let at = self.clock.now();
+        let Some(place) = self.watchers.len().checked_sub(1) else { return }; // the agent is the last on the list
+        self.begin(place);
+        let Some(running) = self.watchers.get_mut(place) else { return };
+        let nothing = |_: &str| None;
+        let mut look = Look::new(&self.host, at, &[], &nothing);
+        let polled = running.watcher.poll(&mut look);
+        let mut told = look.into_told();
+        let fields = [].into();
+        let text = text.into();
+        told.events.push(Event { at, kind: kind.to_owned(), severity, text, fields, count: 1 });
+        self.take(place, at, polled, told);
+    }
+
+    /// Begins a look, unless one goes on.
+    fn begin(&mut self, place: usize) {
+        if let Some(running) = self.watchers.get_mut(place).filter(|running| running.look.is_none()) {
+            self.looks += 1;
+            running.look = Some(Begun { number: self.looks, slices: 0, problems: Vec::new() });
+            running.delta.begin();
+        }
     }
 
     /// Everything is told in full again, soon.

@@ -319,12 +319,15 @@ fn work_is_paid_for_with_rest() {
     let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1)));
     let (end, _deliver) = link().unwrap();
     let meter = || Duration::from_millis(USED.load(Ordering::Relaxed));
-    let options = Options { meter, ..options(root.path(), state.path(), &clock, end, &roomy()) };
+    let mut options = Options { meter, ..options(root.path(), state.path(), &clock, end, &roomy()) };
+    let second = Spec::new::<Probe>("second", SPEC.every, TABLES, "");
+    let watcher = second.make(toml::Table::new()).unwrap();
+    options.watchers.push(Assigned { spec: second, every: second.every, watcher });
     let mut observer = Observer::open(options).unwrap();
     USED.store(100, Ordering::Relaxed);
     let next = observer.step(); // the first of two looks that are due
     assert!(next <= Duration::from_millis(900) && next > Duration::ZERO);
-    let looked = |observer: &Observer| observer.watchers.iter().filter(|running| running.looked.is_some()).count();
+    let looked = |observer: &Observer| observer.watchers[..2].iter().filter(|each| each.looked.is_some()).count();
     assert_eq!(looked(&observer), 1);
     clock.advance(Duration::from_millis(899));
     observer.step();
