@@ -8,6 +8,7 @@ pub mod identity;
 mod session;
 pub mod stream;
 pub mod tls;
+pub mod trusted_time;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +27,8 @@ use backoff::Backoff;
 use identity::Identity;
 use identity::renew::{Refused, renew_expired};
 use session::{End, Session};
-use tls::{TrustedTime, connect, ingest_config, split_address, tls_error};
+use tls::{connect, ingest_config, split_address, tls_error};
+use trusted_time::TrustedTime;
 
 /// Port of the ingest listener, where the collector's answer names none.
 const PORT: u16 = 7443;
@@ -59,6 +61,7 @@ pub fn run(
         renew_first: false,
         tries: 0,
         said: None,
+        clock_told: false,
     };
     runtime.block_on(deliver.run());
     runtime.shutdown_background(); // a name look-up may still hang
@@ -79,6 +82,8 @@ struct Deliver {
     tries: u32,
     /// What was said to the log last, and when.
     said: Option<(String, Instant)>,
+    /// It was said that the system clock is not believed.
+    clock_told: bool,
 }
 
 /// How long to wait, and why.
@@ -161,6 +166,11 @@ impl Deliver {
         if self.renew_first || self.time.now() >= identity.expires() {
             return self.renew(&identity).await;
         }
+        let off = self.time.disagreement_ms() / 1000;
+        if off != 0 && !self.clock_told {
+            tracing::warn!("this host's clock is {off} s off: certificates are checked at {} instead", self.time.now());
+        }
+        self.clock_told = off != 0;
         let mut stop = self.stop.clone();
         let end = tokio::select! {
             end = self.connect(&identity) => end,
@@ -189,13 +199,14 @@ impl Deliver {
             backoff.succeeded();
             self.said = None;
         }
-        self.after(end).await
+        self.after(end, worked).await
     }
 
-    async fn after(&mut self, end: End) -> Next {
+    async fn after(&mut self, end: End, worked: bool) -> Next {
         match end {
             End::Stop => Next::Stop,
-            End::Again => Next::Now,
+            End::Again if worked => Next::Now,
+            End::Again => Next::Wait(None), // greeting again and again helps nobody
             End::Renewed => {
                 self.tries = 0; // the new one goes first
                 Next::Now

@@ -1,6 +1,8 @@
 //! Who is connected, and how they are hung up on: at revocation, at the end of their certificate, when a newer connection of
 //! the same host takes over, when they say nothing.
 
+mod budget;
+
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
@@ -13,11 +15,7 @@ use plumb_proto::time::{Clock, Timestamp};
 use tokio::sync::watch;
 
 use crate::enroll::ca::HostCertificate;
-
-/// Bytes a second, before compression, that a host may send in the long run.
-const RATE: u64 = 64 << 10;
-/// What it may send at once after a rest.
-const BURST: u64 = 4 << 20;
+use budget::Budget;
 
 /// The same event of a host is told again after this long.
 const SAY_AGAIN: Duration = Duration::from_secs(60 * 60);
@@ -62,12 +60,6 @@ struct Entry {
     /// Monotonic time of the handshake, until something was said.
     silent_since: Option<Duration>,
     close: watch::Sender<Option<Closed>>,
-}
-
-/// What a host has left to send.
-struct Budget {
-    left: i64,
-    at: Duration,
 }
 
 /// The connection of a host: who it is, by its certificate.
@@ -172,7 +164,7 @@ impl Connections {
             }
         }
         state.said.retain(|_, at| passed.saturating_sub(*at) < SAY_AGAIN);
-        state.budgets.retain(|_, budget| budget.refill(passed) < i64::try_from(BURST).unwrap_or(i64::MAX));
+        state.budgets.retain(|_, budget| !budget.is_full(passed));
     }
 
     /// How many hosts have a stream.
@@ -183,28 +175,28 @@ impl Connections {
 
     /// Whether something of a host was not said within the last hour: an agent that tries again and again is one event.
     pub fn is_news(&self, host: &HostId, what: &impl Hash) -> bool {
-        let said = self.state().said.get(&(*host, digest(what))).copied();
-        said.is_none_or(|at| self.clock.monotonic().saturating_sub(at) >= SAY_AGAIN)
+        self.state().is_news(&(*host, digest(what)), self.clock.monotonic())
     }
 
-    /// It was said.
+    /// It was said, if it was news.
     pub fn said(&self, host: &HostId, what: &impl Hash) {
-        let passed = self.clock.monotonic();
+        let (key, passed) = ((*host, digest(what)), self.clock.monotonic());
         let mut state = self.state();
-        if state.said.len() < SAID {
-            state.said.insert((*host, digest(what)), passed);
+        if state.is_news(&key, passed) && state.said.len() < SAID {
+            state.said.insert(key, passed);
         }
     }
 
     /// Charges what a host has sent, by its size before compression. Answers how long it must rest now.
     pub fn charge(&self, host: &HostId, bytes: usize) -> Duration {
         let passed = self.clock.monotonic();
-        let mut state = self.state();
-        let full = i64::try_from(BURST).unwrap_or(i64::MAX);
-        let budget = state.budgets.entry(*host).or_insert(Budget { left: full, at: passed });
-        budget.refill(passed);
-        budget.left = budget.left.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
-        Duration::from_millis(budget.left.min(0).unsigned_abs().saturating_mul(1000) / RATE)
+        self.state().budgets.entry(*host).or_insert_with(|| Budget::full(passed)).charge(bytes, passed)
+    }
+}
+
+impl State {
+    fn is_news(&self, key: &(HostId, u64), passed: Duration) -> bool {
+        self.said.get(key).is_none_or(|at| passed.saturating_sub(*at) >= SAY_AGAIN)
     }
 }
 
@@ -217,16 +209,6 @@ fn digest(what: &impl Hash) -> u64 {
 fn close(sender: &watch::Sender<Option<Closed>>, why: Closed) {
     if sender.borrow().is_none() {
         sender.send_replace(Some(why));
-    }
-}
-
-impl Budget {
-    fn refill(&mut self, passed: Duration) -> i64 {
-        let earned = passed.saturating_sub(self.at).as_millis() * u128::from(RATE) / 1000;
-        let full = i64::try_from(BURST).unwrap_or(i64::MAX);
-        self.left = self.left.saturating_add(i64::try_from(earned).unwrap_or(i64::MAX)).min(full);
-        self.at = passed;
-        self.left
     }
 }
 
@@ -339,7 +321,9 @@ mod tests {
         connections.said(&host, &"fork");
         assert!(!connections.is_news(&host, &"fork"));
         assert!(connections.is_news(&host, &"conflict") && connections.is_news(&HostId([2; 16]), &"fork"));
-        clock.advance(SAY_AGAIN);
+        clock.advance(SAY_AGAIN / 2);
+        connections.said(&host, &"fork"); // tried again, and not said
+        clock.advance(SAY_AGAIN / 2);
         assert!(connections.is_news(&host, &"fork"));
         connections.sweep();
         assert!(connections.state().said.is_empty());

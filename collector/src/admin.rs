@@ -181,7 +181,10 @@ fn token(config: &Config, arguments: TokenArguments, clock: &dyn Clock) -> Resul
     let line = token.line();
     let line = String::from_utf8_lossy(line.expose());
     print_line(&format!("printf %s {line} | plumb-agent enroll --collector {url} --token-file -"))?;
-    eprintln!("Paste this line on the host, as root. It is good until {}.", Timestamp::from_secs(row.expires.millis() / 1000));
+    eprintln!(
+        "Paste this line on the host, as root. It is good until {}.",
+        Timestamp::from_secs(row.expires.millis() / 1000)
+    );
     Ok(())
 }
 

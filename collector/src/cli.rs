@@ -158,6 +158,21 @@ mod tests {
     }
 
     #[test]
+    fn every_command_says_what_it_is_for_and_shows_examples_on_80_columns() {
+        let mut cli = <Cli as clap::CommandFactory>::command().term_width(80);
+        cli.build();
+        let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
+        assert_eq!(names, ["hosts", "host", "drift", "approve", "facts", "events", "schema", "alerts", "help"]);
+        for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("\nExamples:\n  plumb ") && help.contains("--json"), "{help}");
+            assert!(command.get_about().is_some());
+            let examples = help.find("\nExamples:").unwrap();
+            assert!(help[..examples].lines().all(|line| line.chars().count() <= 80), "{help}");
+        }
+    }
+
+    #[test]
     fn a_label_has_a_name_and_a_value() {
         assert_eq!(label("client=acme"), Ok(Label { name: "client".to_owned(), value: "acme".to_owned() }));
         assert!(label("client").is_err() && label("=acme").is_err() && label("client=").is_err());

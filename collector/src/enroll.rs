@@ -286,3 +286,23 @@ fn log(
         chain: issued.chain.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plumb_proto::time::ManualClock;
+
+    #[test]
+    fn ten_certificates_a_second_are_enough() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_800_000_000)));
+        let dir = std::env::temp_dir().join(format!("plumb-issuer-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let authority = Arc::new(Authority::open(&dir, clock.now()).unwrap().0);
+        let issuer = Issuer::new(authority, clock.clone());
+        clock.advance(Duration::from_secs(5));
+        let issued = |count: u32| (0..count).filter(|_| issuer.may_issue()).count();
+        assert_eq!(issued(25), 10);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(issued(25), 10);
+    }
+}

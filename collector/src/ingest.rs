@@ -1,6 +1,7 @@
 //! The door for records: gRPC in, acks out, each ack behind the commit of what it acknowledges.
 
 mod batch;
+mod greeting;
 mod session;
 pub mod stream;
 

@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 
+use crate::enroll::token::network;
 use connection::Connection;
 
 /// Connections that are through with their handshake and wait for the server behind.
@@ -151,7 +152,7 @@ async fn accept_loop<A: Admit>(
         };
         match listener.accept().await {
             Ok((tcp, address)) => {
-                let Some(from) = gate.enter(address.ip().to_canonical()) else {
+                let Some(from) = gate.enter(network(address.ip())) else {
                     tracing::warn!("{address}: too many handshakes at once from there");
                     continue;
                 };

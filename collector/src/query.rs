@@ -6,6 +6,7 @@ mod decide;
 mod guard;
 mod readers;
 mod summary;
+mod support;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -32,6 +33,7 @@ use answers::{Pages, filter_labels, host_named, paged};
 use guard::{Audited, Guard, Who};
 pub use readers::READERS;
 use readers::Readers;
+use summary::Hearing;
 
 /// A question or a decision, as it arrives.
 const REQUEST: usize = limits::SMALL_MESSAGE;
@@ -62,6 +64,8 @@ pub struct Parts {
 struct Service {
     parts: Parts,
     readers: Readers,
+    /// Monotonic time at which we began to listen.
+    started: Duration,
 }
 
 /// Serves the local socket until `stop` becomes true. `readers`: doors for reading, one a question at a time.
@@ -75,7 +79,8 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> Result<()> {
     let audited = Audited { writer: parts.writer.clone(), clock: parts.clock.clone() };
-    let service = Service { parts, readers: Readers::new(readers) };
+    let started = parts.clock.monotonic();
+    let service = Service { parts, readers: Readers::new(readers), started };
     let server = QueryServer::new(service).max_decoding_message_size(REQUEST);
     Server::builder()
         .max_concurrent_streams(STREAMS)
@@ -132,6 +137,11 @@ impl Service {
         self.parts.clock.now()
     }
 
+    fn hearing(&self) -> Hearing {
+        let up = self.parts.clock.monotonic().saturating_sub(self.started);
+        Hearing { now: self.now(), up, silent_after: self.parts.silent_after }
+    }
+
     async fn ask<R, T, F>(&self, request: &Request<R>, question: F) -> Result<T, Status>
     where
         T: Send + 'static,
@@ -158,14 +168,14 @@ impl Query for Service {
     type AlertsStream = Pages<pb::AlertsPage>;
 
     async fn hosts(&self, request: Request<pb::HostsRequest>) -> Answer<pb::HostsPage> {
-        let (now, silent) = (self.now(), self.parts.silent_after);
+        let hearing = self.hearing();
         let groups = filter_labels(&request.get_ref().groups);
-        let hosts = self.ask(&request, move |questions| summary::hosts(questions, &groups, silent, now)).await?;
+        let hosts = self.ask(&request, move |questions| summary::hosts(questions, &groups, hearing)).await?;
         Ok(paged(hosts, |hosts| pb::HostsPage { hosts }))
     }
 
     async fn host(&self, request: Request<pb::HostRequest>) -> Answer<pb::HostPart> {
-        let (now, silent) = (self.now(), self.parts.silent_after);
+        let hearing = self.hearing();
         let name = request.get_ref().name.clone();
         let whole = self.ask(&request, move |questions| {
             let host = host_named(questions, &name)?;
@@ -174,8 +184,8 @@ impl Query for Service {
             let drifts = questions.drifts(&filter).map_err(|error| failed(&error))?;
             let filter = EventFilter { limit: LAST_EVENTS, ..EventFilter::default() };
             let events = questions.events(&host.id, &filter).map_err(|error| failed(&error))?;
-            let summary = summary::host(&view, &drifts, silent, now);
-            Ok(answers::whole(&view, summary, &drifts, events))
+            let summary = summary::host(&view, &drifts, hearing);
+            Ok(answers::whole(&view, summary, &drifts, events, hearing.now))
         });
         Ok(answers::parts(whole.await?))
     }

@@ -177,3 +177,119 @@ fn commit_group(
 fn commit(store: &mut dyn Store, work: &mut dyn FnMut(&mut dyn Tx) -> Result<()>) -> Result<()> {
     catch_unwind(AssertUnwindSafe(|| store.commit(work))).unwrap_or_else(|_| Err(anyhow!("the writer panicked")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::rows::{Groups, TokenRow};
+    use crate::stores;
+    use plumb_proto::record::Hash;
+    use plumb_proto::time::Timestamp;
+
+    fn writer(name: &str) -> (Writer, JoinHandle<()>, std::path::PathBuf) {
+        let path = std::env::temp_dir().join(format!("plumb-worker-{name}-{}.db", std::process::id()));
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
+        let (writer, thread) = Writer::start(stores::open(path.to_str().unwrap()).unwrap()).unwrap();
+        (writer, thread, path)
+    }
+
+    fn token(number: u8) -> TokenRow {
+        let now = Timestamp::from_secs(1_800_000_000);
+        TokenRow {
+            id: [number; 16],
+            secret_hash: Hash::default(),
+            name: None,
+            groups: Groups::new(),
+            uses_left: 1,
+            failures: 0,
+            expires: now,
+            created: now,
+        }
+    }
+
+    fn kept(writer: &Writer) -> Vec<u8> {
+        let kept = |tx: &mut dyn Tx| {
+            let mut kept = Vec::new();
+            for number in 0..10 {
+                kept.extend(tx.token(&[number; 16])?.map(|_| number));
+            }
+            Ok(kept)
+        };
+        writer.call_blocking(kept).unwrap()
+    }
+
+    /// Jobs that all wait while the writer is busy, and so come into one group.
+    fn together(writer: &Writer, work: fn(u8, &mut dyn Tx) -> Result<()>) -> Vec<Result<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let pause = writer.call(Weight::default(), |_| {
+                std::thread::sleep(Duration::from_millis(50));
+                Ok(())
+            });
+            let jobs = (0..4).map(|number| writer.call(Weight::default(), move |tx| work(number, tx)));
+            let mut jobs: Vec<_> = jobs.map(Box::pin).collect();
+            let mut pause = Box::pin(pause);
+            // polled once, each is in the queue
+            let mut waiting = std::future::poll_fn(|cx| {
+                let _ = pause.as_mut().poll(cx);
+                let _ = jobs.iter_mut().map(|job| job.as_mut().poll(cx)).filter(|poll| poll.is_ready()).count();
+                std::task::Poll::Ready(())
+            });
+            (&mut waiting).await;
+            pause.await.unwrap();
+            let mut answers = Vec::new();
+            for job in jobs {
+                answers.push(job.await);
+            }
+            answers
+        })
+    }
+
+    #[test]
+    fn what_is_answered_is_committed() {
+        let (writer, thread, path) = writer("committed");
+        writer.call_blocking(|tx| tx.save_token(&token(1))).unwrap();
+        assert_eq!(kept(&writer), [1]);
+        drop(writer);
+        thread.join().unwrap();
+        let (writer, _thread) = Writer::start(stores::open(path.to_str().unwrap()).unwrap()).unwrap();
+        assert_eq!(kept(&writer), [1]);
+    }
+
+    #[test]
+    fn one_that_fails_takes_no_other_with_it() {
+        let (writer, _thread, _) = writer("fails");
+        let answers = together(&writer, |number, tx| {
+            tx.save_token(&token(number))?;
+            if number == 2 { Err(anyhow!("number two")) } else { Ok(()) }
+        });
+        let failed: Vec<String> =
+            answers.iter().filter_map(|answer| answer.as_ref().err()).map(ToString::to_string).collect();
+        assert_eq!(failed, ["number two"]);
+        assert_eq!(kept(&writer), [0, 1, 3]);
+    }
+
+    #[test]
+    fn one_that_panics_is_an_error_and_the_writer_goes_on() {
+        let (writer, _thread, _) = writer("panics");
+        let answers = together(&writer, |number, tx| {
+            tx.save_token(&token(number))?;
+            assert!(number != 1, "number one");
+            Ok(())
+        });
+        assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1);
+        assert_eq!(kept(&writer), [0, 2, 3]);
+    }
+
+    #[test]
+    fn the_thread_ends_with_the_last_way_to_it() {
+        let (writer, thread, _) = writer("ends");
+        let other = writer.clone();
+        drop(writer);
+        assert_eq!(kept(&other), [0; 0]);
+        drop(other);
+        thread.join().unwrap();
+    }
+}

@@ -3,8 +3,7 @@
 //! The hash covers the compressed bytes, so a collector checks the chain before it decompresses anything, and may drop
 //! a payload later without breaking the chain: only its SHA-256 goes in.
 
-use std::fmt;
-
+pub use crate::id::{Epoch, Hash, HostId};
 use ring::digest::{Context, SHA256, digest};
 use thiserror::Error;
 
@@ -13,56 +12,6 @@ use crate::time::Timestamp;
 
 /// The format that is written.
 pub const VERSION: u16 = 1;
-
-/// Identity of a spool: random, minted whenever one is created anew. Epochs have no order of their own.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Epoch(pub [u8; 16]);
-
-/// Identity of a host: given at enrolment, taken from the client certificate only.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct HostId(pub [u8; 16]);
-
-/// A SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Hash(pub [u8; 32]);
-
-macro_rules! hexadecimal {
-    ($type:ident, $length:literal) => {
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
-        }
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
-            }
-        }
-        impl $type {
-            /// From its bytes, if there are as many as it has.
-            #[must_use]
-            pub fn from_slice(bytes: &[u8]) -> Option<Self> {
-                bytes.try_into().ok().map(Self)
-            }
-
-            /// From lower-case hexadecimal digits.
-            #[must_use]
-            pub fn from_hex(text: &str) -> Option<Self> {
-                if text.len() != $length * 2 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-                    return None;
-                }
-                let mut bytes = [0; $length];
-                for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-                    *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-                }
-                Some(Self(bytes))
-            }
-        }
-    };
-}
-hexadecimal!(Epoch, 16);
-hexadecimal!(HostId, 16);
-hexadecimal!(Hash, 32);
 
 /// What may be dropped when a spool is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -178,7 +178,11 @@ impl Agent {
         let observer = Observer::open(Options {
             host: Host::new(self.root(), self.clock.clone()),
             watchers: self.watchers.iter().map(assign).collect(),
-            state: state::Options { folder: self.dir.join("state"), bound: 64 << 20, ask: Arc::new(state::disk::ask_system) },
+            state: state::Options {
+                folder: self.dir.join("state"),
+                bound: 64 << 20,
+                ask: Arc::new(state::disk::ask_system),
+            },
             record_every: Duration::from_secs(60),
             cpu_share: 1.0,
             clock: self.clock.clone(),

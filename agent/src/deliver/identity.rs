@@ -10,6 +10,8 @@
 
 pub mod enroll;
 pub mod renew;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};

@@ -98,6 +98,12 @@ impl HostError {
         self.kind == ErrorKind::NotFound
     }
 
+    /// True when the kernel has it but it is switched off, as /proc/pressure with psi=0 (EOPNOTSUPP).
+    #[must_use]
+    pub fn is_switched_off(&self) -> bool {
+        self.kind == ErrorKind::from_errno(Errno::EOPNOTSUPP)
+    }
+
     /// What the operator can do about it; empty when nothing general can be said.
     #[must_use]
     pub fn hint(&self) -> &'static str {

@@ -81,8 +81,7 @@ impl System {
 
 /// A file whose feature was switched off at boot (psi=0).
 fn is_switched_off(error: &HostError) -> bool {
-    error.path.as_bytes().starts_with(b"/proc/pressure/")
-        && error.kind == crate::host::ErrorKind::from_errno(nix::errno::Errno::EOPNOTSUPP)
+    error.path.as_bytes().starts_with(b"/proc/pressure/") && error.is_switched_off()
 }
 
 const PRESSURE: [(&str, [Option<&str>; 2]); 3] = [

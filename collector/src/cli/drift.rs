@@ -261,7 +261,9 @@ pub(super) fn block(drift: &Drift, printer: &mut Printer, host: bool) -> Result<
     if drift.silenced {
         pair("silenced", "yes".into());
     }
-    for (name, text) in [("cause", &drift.cause), ("hint", &drift.hint), ("note", &drift.note)] {
+    // What to do is of no use once it is over.
+    let hint = drift.hint.as_ref().filter(|_| is_open(drift));
+    for (name, text) in [("cause", drift.cause.as_ref()), ("hint", hint), ("note", drift.note.as_ref())] {
         if let Some(text) = text {
             pair(name, text.clone().into());
         }

@@ -14,7 +14,7 @@ use super::Only;
 use super::connect::Query;
 use super::printer::table::{Cell, Column, Table, column};
 use super::printer::values::{at, field, object, said, shown};
-use super::printer::words::ago;
+use super::printer::words::{ago, count};
 use super::printer::{Printer, Style};
 
 /// One table over all hosts: which host has what
@@ -83,11 +83,16 @@ fn print(decl: &TableDecl, rows: &[Row], printer: &mut Printer) -> Result<()> {
     if rows.is_empty() {
         return printer.note(format!("No row of {} matches.", decl.name));
     }
-    printer.table(&table(decl, rows, printer))
+    let table = table(decl, rows, printer);
+    printer.table(&table)?;
+    match table.left_out(printer.width()) {
+        0 => Ok(()),
+        left_out => printer.note(format!(
+            "{} left out: a wider terminal, a pipe or --json shows all.",
+            count(left_out, "column is", "columns are")
+        )),
+    }
 }
-
-/// How many columns of a table fit beside host and key; the others are in --json.
-const COLUMNS: usize = 8;
 
 fn table(decl: &TableDecl, rows: &[Row], printer: &Printer) -> Table {
     let told = |name: &str| {
@@ -96,7 +101,7 @@ fn table(decl: &TableDecl, rows: &[Row], printer: &Printer) -> Table {
         rows.iter().any(|row| is_known(row) || is_unknown(row))
     };
     let all = decl.columns.iter().map(|column| column.name.as_str()).filter(|name| told(name));
-    let names: Vec<&str> = if printer.width().is_some() { all.take(COLUMNS).collect() } else { all.collect() };
+    let names: Vec<&str> = all.collect();
     // Titles are names of columns, which only this answer knows; a table's titles are fixed. So they are its first row.
     let mut columns: Vec<Column> = vec![column(""), column("").wraps()];
     for position in 0..names.len() {

@@ -2,10 +2,11 @@
 
 mod figures;
 mod screen;
+mod tables;
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use plumb_proto::generated::query::{GroupHostRequest, Host, HostPart, HostReply, Label, RenameHostRequest};
+use plumb_proto::generated::query::{GroupHostRequest, Host, HostPart, HostReply, Label, RenameHostRequest, Row};
 use serde::Serialize;
 
 use super::connect::Query;
@@ -129,10 +130,24 @@ struct WholeJson {
     agent: String,
     clock_skew_ms: i64,
     facts: Vec<RowJson>,
+    support: Vec<SupportJson>,
     samples: Vec<SampleJson>,
     watchers: Vec<WatcherJson>,
     drifts: Vec<DriftJson>,
     events: Vec<EventJson>,
+}
+
+/// Until when a program is patched.
+#[derive(Serialize)]
+struct SupportJson {
+    table: String,
+    key: String,
+    last_day: Option<String>,
+    by: Option<String>,
+    upstream: Option<String>,
+    days_left: Option<i64>,
+    note: String,
+    unknown: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -196,10 +211,26 @@ fn print(whole: &HostPart, printer: &mut Printer) -> Result<()> {
         agent: said(host.build.as_bytes()),
         clock_skew_ms: host.skew_ms,
         facts: whole.rows.iter().map(RowJson::from).collect(),
+        support: whole.rows.iter().filter_map(support).collect(),
         samples: samples.collect(),
         watchers: watchers.collect(),
         drifts: whole.drifts.iter().map(DriftJson::from).collect(),
         events: whole.events.iter().map(EventJson::from).collect(),
+    })
+}
+
+fn support(row: &Row) -> Option<SupportJson> {
+    let support = row.support.as_ref()?;
+    let told = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    Some(SupportJson {
+        table: row.table.clone(),
+        key: said(&row.key),
+        last_day: told(&support.last_day),
+        by: told(&support.by),
+        upstream: told(&support.upstream),
+        days_left: support.days_left,
+        note: support.note.clone(),
+        unknown: told(&support.unknown),
     })
 }
 

@@ -6,28 +6,29 @@
 //! a collector's certificate report as a host.
 
 mod files;
+mod presented;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
-use plumb_proto::limits;
+use anyhow::{Context, anyhow};
 use plumb_proto::record::{Hash, HostId, sha256};
 use plumb_proto::time::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber, SubjectPublicKeyInfo,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
 };
 use ring::rand::{SecureRandom, SystemRandom};
-use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
-use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
 use rustls::sign::CertifiedKey;
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509CertificationRequest};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+pub use presented::{HostCertificate, Requested, host_of, request, verify_expired, verify_signature};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Root and intermediates.
@@ -73,26 +74,6 @@ pub struct Issued {
     pub not_before: Timestamp,
     /// Valid until.
     pub not_after: Timestamp,
-}
-
-/// Who a host certificate says it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostCertificate {
-    /// The host.
-    pub host: HostId,
-    /// Counts up with each certificate of the host.
-    pub generation: u32,
-    /// Valid until.
-    pub not_after: Timestamp,
-    /// Its key, as SubjectPublicKeyInfo in DER.
-    pub key: Vec<u8>,
-}
-
-/// The key of a request that proved to have it.
-pub struct Requested {
-    key: SubjectPublicKeyInfo,
-    /// SHA-256 of its SubjectPublicKeyInfo.
-    pub hash: Hash,
 }
 
 impl Authority {
@@ -241,72 +222,6 @@ impl Authority {
     }
 }
 
-/// A certificate request in DER: its signature proves the key, its names are not even looked at.
-///
-/// # Errors
-/// It is none, its key is not on P-256, or its signature does not hold.
-pub fn request(csr: &[u8]) -> anyhow::Result<Requested> {
-    if csr.len() > limits::CSR {
-        bail!("a request of {} bytes, at most {}", csr.len(), limits::CSR);
-    }
-    let (rest, request) = X509CertificationRequest::from_der(csr).context("not a PKCS #10 request")?;
-    if !rest.is_empty() {
-        bail!("something follows the request");
-    }
-    request.verify_signature().map_err(|_| anyhow!("the request is not signed by its key"))?;
-    let raw = request.certification_request_info.subject_pki.raw;
-    let key = SubjectPublicKeyInfo::from_der(raw).context("the key of the request")?;
-    if key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
-        bail!("the key of the request is not on P-256");
-    }
-    Ok(Requested { key, hash: sha256(&[raw]) })
-}
-
-/// Reads who a host certificate is for. It must have been verified before.
-///
-/// # Errors
-/// It was not issued by [`Authority::issue_host`].
-pub fn host_of(certificate: &CertificateDer<'_>) -> anyhow::Result<HostCertificate> {
-    let (_, parsed) = X509Certificate::from_der(certificate).context("not a certificate")?;
-    let names = parsed.subject_alternative_name().context("its names")?.ok_or_else(|| anyhow!("it has no names"))?;
-    let [GeneralName::URI(uri)] = names.value.general_names[..] else { bail!("it has not one URI as its name") };
-    let host = uri.strip_prefix(HOST_URI).and_then(HostId::from_hex).ok_or_else(|| anyhow!("it names no host"))?;
-    let [SERIAL_FORMAT, a, b, c, d, ..] = *parsed.raw_serial() else { bail!("its serial number is not ours") };
-    Ok(HostCertificate {
-        host,
-        generation: u32::from_be_bytes([a, b, c, d]),
-        not_after: Timestamp::from_secs(parsed.validity().not_after.timestamp()),
-        key: parsed.public_key().raw.to_vec(),
-    })
-}
-
-/// Verifies the certificate of a host that may have run out: at a moment when it had not.
-///
-/// # Errors
-/// It was not issued by this authority to a host.
-pub fn verify_expired(authority: &Authority, certificate: &CertificateDer<'_>) -> anyhow::Result<HostCertificate> {
-    let host = host_of(certificate)?;
-    let mut anchors = RootCertStore::empty();
-    anchors.add(authority.hosts_anchor().clone())?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(anchors), provider).build()?;
-    let secs = u64::try_from(host.not_after.millis() / 1000).unwrap_or(0).saturating_sub(1);
-    verifier
-        .verify_client_cert(certificate, &[], UnixTime::since_unix_epoch(Duration::from_secs(secs)))
-        .context("it was not issued here")?;
-    Ok(host)
-}
-
-/// Checks a signature (ECDSA with SHA-256, ASN.1) by the key of a host certificate.
-///
-/// # Errors
-/// It does not hold.
-pub fn verify_signature(host: &HostCertificate, message: &[u8], signature: &[u8]) -> anyhow::Result<()> {
-    let (_, key) = x509_parser::x509::SubjectPublicKeyInfo::from_der(&host.key).context("the old key")?;
-    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key.subject_public_key.data);
-    key.verify(message, signature).map_err(|_| anyhow!("the signature by the old key does not hold"))
-}
-
 fn leaf(name: &str, usage: ExtendedKeyUsagePurpose, now: Timestamp, life: Duration) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -347,119 +262,4 @@ fn make(folder: &Path, now: Timestamp) -> anyhow::Result<()> {
         files::write(&folder.join(format!("{name}.key")), key.serialize_pem().as_bytes())?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
-    const HOST: HostId = HostId([7; 16]);
-
-    fn folder(name: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("plumb-ca-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir_all(&dir).unwrap();
-        dir.join("ca")
-    }
-
-    fn csr(params: &CertificateParams, key: &KeyPair) -> Vec<u8> {
-        params.serialize_request(key).unwrap().der().to_vec()
-    }
-
-    fn requested() -> Requested {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-        request(&csr(&CertificateParams::new(vec!["evil.example".into()]).unwrap(), &key)).unwrap()
-    }
-
-    fn leaf_of(issued: &Issued) -> CertificateDer<'static> {
-        CertificateDer::from_pem_slice(&issued.chain).unwrap()
-    }
-
-    fn accepted(authority: &Authority, leaf: &CertificateDer<'_>, at: Timestamp) -> bool {
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.hosts_anchor().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
-        let secs = u64::try_from(at.millis() / 1000).unwrap();
-        verifier.verify_client_cert(leaf, &[], UnixTime::since_unix_epoch(Duration::from_secs(secs))).is_ok()
-    }
-
-    #[test]
-    fn the_authority_is_made_once_and_its_keys_are_nobody_elses() {
-        let dir = folder("once");
-        let (first, new) = Authority::open(&dir, NOW).unwrap();
-        let (second, again) = Authority::open(&dir, NOW).unwrap();
-        assert!(new && !again);
-        assert_eq!(first.pin().unwrap(), second.pin().unwrap());
-        let mode = |name: &str| std::fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode("root.key"), mode("hosts.key"), mode("")), (0o600, 0o600, 0o700));
-    }
-
-    #[test]
-    fn a_damaged_authority_is_named_and_never_replaced() {
-        let dir = folder("damaged");
-        Authority::open(&dir, NOW).unwrap();
-        std::fs::remove_file(dir.join("hosts.key")).unwrap();
-        assert!(format!("{:#}", Authority::open(&dir, NOW).err().unwrap()).contains("hosts.key"));
-    }
-
-    #[test]
-    fn a_host_certificate_says_what_the_collector_says_whatever_was_asked_for() {
-        let (authority, _) = Authority::open(&folder("host"), NOW).unwrap();
-        let issued = authority.issue_host(&HOST, "web1", &requested(), 3, NOW).unwrap();
-        let certificate = host_of(&leaf_of(&issued)).unwrap();
-        assert_eq!((certificate.host, certificate.generation, certificate.not_after), (HOST, 3, NOW + HOST_LIFE));
-        let (_, parsed) = X509Certificate::from_der(&leaf_of(&issued))
-            .map(|(rest, p)| (rest.len(), p.subject().to_string()))
-            .unwrap();
-        assert_eq!(parsed, "CN=web1");
-    }
-
-    #[test]
-    fn a_host_certificate_is_accepted_until_it_expires_and_under_its_own_authority_only() {
-        let (authority, _) = Authority::open(&folder("mine"), NOW).unwrap();
-        let (other, _) = Authority::open(&folder("other"), NOW).unwrap();
-        let leaf = leaf_of(&authority.issue_host(&HOST, "web1", &requested(), 1, NOW).unwrap());
-        assert!(accepted(&authority, &leaf, NOW));
-        assert!(!accepted(&authority, &leaf, NOW + HOST_LIFE + Duration::from_secs(1)));
-        assert!(!accepted(&other, &leaf, NOW));
-    }
-
-    #[test]
-    fn the_certificate_of_a_collector_cannot_report_as_a_host() {
-        let (authority, _) = Authority::open(&folder("server"), NOW).unwrap();
-        let server = authority.server(&["localhost".into(), "127.0.0.1".into()], NOW).unwrap();
-        assert!(!accepted(&authority, &server.cert[0], NOW));
-        assert!(host_of(&server.cert[0]).is_err());
-    }
-
-    #[test]
-    fn the_servers_certificate_stays_until_its_names_change_or_it_grows_old() {
-        let dir = folder("stays");
-        let names = |name: &str| vec![name.to_owned()];
-        let made =
-            |names: &[String], at| Authority::open(&dir, NOW).unwrap().0.server(names, at).unwrap().cert[0].clone();
-        let first = made(&names("a.example"), NOW);
-        assert_eq!(made(&names("a.example"), NOW + DAY), first);
-        let (authority, _) = Authority::open(&dir, NOW).unwrap();
-        assert_ne!(authority.server(&names("a.example"), NOW + DAY * 300).unwrap().cert[0], first);
-        assert_ne!(made(&names("b.example"), NOW), first);
-    }
-
-    #[test]
-    fn requests_that_prove_no_key_on_p256_are_refused() {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-        let good = csr(&CertificateParams::default(), &key);
-        let mut forged = good.clone();
-        *forged.last_mut().unwrap() ^= 1;
-        let refused = |csr: &[u8]| format!("{:#}", request(csr).err().unwrap());
-        assert_eq!(refused(&forged), "the request is not signed by its key");
-        assert!(refused(b"x").contains("PKCS #10"));
-        assert!(refused(&vec![0; limits::CSR + 1]).contains("at most"));
-        assert_eq!(refused(&[&good[..], b"x"].concat()), "something follows the request");
-        let other = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-        assert!(request(&csr(&CertificateParams::default(), &other)).is_err());
-    }
 }

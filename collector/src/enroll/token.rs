@@ -117,7 +117,7 @@ pub fn host_name(bytes: &[u8]) -> Option<String> {
     String::from_utf8(bytes.to_ascii_lowercase()).ok()
 }
 
-/// Counts failed tries by address. IPv6 counts by /64, which one machine can have all of.
+/// Counts failed tries by address.
 #[derive(Debug, Default)]
 pub struct Tries(HashMap<IpAddr, (Timestamp, u32)>);
 
@@ -149,7 +149,8 @@ impl Tries {
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// What counts as one address: of IPv6 the /64, which one machine can have all of.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & (u128::MAX << 64)).into()),
         v4 => v4,

@@ -46,6 +46,13 @@ pub(super) struct Batch {
     pub(super) raw: usize,
 }
 
+/// Records of a batch that cannot be read: the first, and how many.
+struct Unreadable<'a> {
+    seq: u64,
+    why: &'a str,
+    count: u64,
+}
+
 /// Whose batch it is.
 #[derive(Clone, Copy)]
 pub(super) struct From {
@@ -117,21 +124,38 @@ impl Batch {
 
     /// Writes it.
     pub(super) fn write(&self, tx: &mut dyn Tx, pipeline: &dyn Take, from: &From) -> Result<Outcome> {
-        let From { host, skew_ms, received, backlog } = from;
-        let (skew_ms, received) = (*skew_ms, *received);
-        match tx.host(host)?.map(|host| host.state) {
+        match tx.host(&from.host)?.map(|host| host.state) {
             Some(HostState::Active) => {}
             Some(state) => return Ok(Outcome::Refused(state)),
             None => return Ok(Outcome::Refused(HostState::Revoked)),
         }
+        let mut unreadable = None;
+        let outcome = self.write_each(tx, pipeline, from, &mut unreadable)?;
+        if let Some(Unreadable { seq, why, count }) = unreadable {
+            // one event for all of them: a host that lost its words may have a month of such records
+            let text = format!("record {seq} cannot be read: {why}");
+            let told = Event { count, ..event("undecodable_record", Severity::Warning, text, from.received) };
+            tx.collector_event(&from.host, &told)?;
+        }
+        Ok(outcome)
+    }
+
+    fn write_each<'a>(
+        &'a self,
+        tx: &mut dyn Tx,
+        pipeline: &dyn Take,
+        from: &From,
+        unreadable: &mut Option<Unreadable<'a>>,
+    ) -> Result<Outcome> {
+        let From { host, skew_ms, received, backlog } = from;
+        let (skew_ms, received) = (*skew_ms, *received);
         for work in &self.work {
             match work {
                 Work::Append { record, payload, declared } => {
                     let payload = payload.as_ref().map_err(String::as_str);
                     if let Err(why) = payload {
                         quarantine(tx, host, record, record.hash(), why, received)?;
-                        let text = format!("record {} cannot be read: {why}", record.header.seq);
-                        tx.collector_event(host, &event("undecodable_record", Severity::Warning, text, received))?;
+                        unreadable.get_or_insert(Unreadable { seq: record.header.seq, why, count: 0 }).count += 1;
                     }
                     let declared = declared.as_deref();
                     let caught_up = record.header.seq.saturating_add(1) >= *backlog;

@@ -7,17 +7,18 @@ use plumb_proto::dictionary::Dictionary;
 use plumb_proto::frame::{Ack, Hello, Item, PROTOCOL, Renewed, Retry, RetryCode, ToAgent, ToCollector, Welcome};
 use plumb_proto::generated::ingest as pb;
 use plumb_proto::limits;
-use plumb_proto::model::Severity;
 use plumb_proto::record::HostId;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tonic::{Status, Streaming};
 
-use super::batch::{Batch, From, Outcome, declare, event};
-use super::stream::{Greeting, Known, Step, Stop, Stream, greet};
+use super::batch::{Batch, From, Outcome};
+use super::greeting::{Arrival, Greeted};
+use super::stream::{Step, Stop, Stream};
 use super::{Parts, Peer};
 use crate::access::{Closed, OneStream};
 use crate::enroll::RenewRefusal;
-use crate::store::rows::{Head, HostState};
+use crate::store::Tx;
+use crate::store::rows::HostState;
 use crate::worker::Weight;
 
 /// A batch that opens to less than this is opened where it stands.
@@ -46,14 +47,6 @@ struct Begun {
     /// See [`From::backlog`].
     backlog: u64,
     one: OneStream,
-}
-
-/// What the writer said to a greeting.
-enum Greeted {
-    Welcome { stream: Stream, dictionary: Dictionary, want: u32 },
-    Fork(&'static str),
-    Refused(HostState),
-    Conflict,
 }
 
 /// The stream is over: with a last word, or without.
@@ -145,75 +138,32 @@ impl Session {
         }
     }
 
-    /// Looks the host up, and where its chain stands.
     async fn greet(
         &self,
         hello: Hello,
         skew_ms: i64,
         replaced: watch::Receiver<Option<Closed>>,
     ) -> anyhow::Result<Greeted> {
-        let (host, now, generation) = (self.host, self.parts.clock.now(), self.peer.certificate.generation);
+        let (host, connections) = (self.host, &self.parts.connections);
         let (fork, conflict) = (("fork", hello.epoch), ("conflict", hello.epoch));
-        let new_fork = self.parts.connections.is_news(&host, &fork);
-        let new_conflict = self.parts.connections.is_news(&host, &conflict);
-        let work = move |tx: &mut dyn crate::store::Tx| {
-            let Some(mut row) = tx.host(&host)? else { return Ok(Greeted::Refused(HostState::Revoked)) };
-            if row.state != HostState::Active {
-                return Ok(Greeted::Refused(row.state));
-            }
-            if replaced.borrow().is_some() {
-                anyhow::bail!("a newer connection has taken over");
-            }
-            if generation < row.generation {
-                if new_conflict {
-                    let text = format!(
-                        "certificate {generation} is used although {} was used before: is there a copy of this host?",
-                        row.generation
-                    );
-                    tx.collector_event(&host, &event("identity_conflict", Severity::Critical, text, now))?;
-                }
-                return Ok(Greeted::Conflict);
-            }
-            let dictionary = tx.dictionary(&host, &hello.epoch)?;
-            let acked = match hello.acked_seq {
-                0 => None,
-                seq => tx.record_hash(&host, &hello.epoch, seq)?,
-            };
-            let head: Option<Head> = tx.head(&host, &hello.epoch)?;
-            let known = Known { head, acked, dict_digest: dictionary.digest() };
-            match greet(&hello, &known) {
-                Greeting::Fork(why) => {
-                    if new_fork {
-                        let text = format!("{why} (restored from a snapshot, or cloned?): it begins a new one");
-                        tx.collector_event(&host, &event("fork", Severity::Critical, text, now))?;
-                    }
-                    Ok(Greeted::Fork(why))
-                }
-                Greeting::Welcome { stream, gap, want, went_back } => {
-                    if went_back {
-                        let text = format!(
-                            "record {} was acknowledged, but is not here: was the collector restored from a backup?",
-                            hello.acked_seq
-                        );
-                        tx.collector_event(&host, &event("collector_went_back", Severity::Warning, text, now))?;
-                    }
-                    if let Some(gap) = &gap {
-                        declare(tx, &host, &hello.epoch, gap, now)?;
-                    }
-                    row.skew_ms = skew_ms;
-                    row.build.clone_from(&hello.build);
-                    row.generation = generation;
-                    row.last_seen = Some(now);
-                    tx.save_host(&row)?;
-                    Ok(Greeted::Welcome { stream, dictionary: dictionary.clone(), want })
-                }
-            }
+        let arrival = Arrival {
+            host,
+            generation: self.peer.certificate.generation,
+            hello,
+            skew_ms,
+            now: self.parts.clock.now(),
+            new_fork: connections.is_news(&host, &fork),
+            new_conflict: connections.is_news(&host, &conflict),
+        };
+        let work = move |tx: &mut dyn Tx| {
+            anyhow::ensure!(replaced.borrow().is_none(), "a newer connection has taken over");
+            arrival.look_up(tx)
         };
         let greeted = self.parts.writer.call(Weight { records: 1, bytes: 0 }, work).await?;
         match greeted {
-            Greeted::Fork(_) if new_fork => self.parts.connections.said(&host, &fork),
-            Greeted::Conflict if new_conflict => self.parts.connections.said(&host, &conflict),
-            _ => {}
+            Greeted::Fork(_) => connections.said(&host, &fork),
+            Greeted::Conflict => connections.said(&host, &conflict),
+            Greeted::Welcome { .. } | Greeted::Refused(_) => {}
         }
         Ok(greeted)
     }
@@ -278,7 +228,7 @@ impl Session {
             let received = self.parts.clock.now();
             let from = From { host: self.host, skew_ms: *skew_ms, received, backlog: *backlog };
             let (pipeline, replaced, weight) = (self.parts.pipeline.clone(), one.closed.clone(), batch.weight);
-            let write = move |tx: &mut dyn crate::store::Tx| {
+            let write = move |tx: &mut dyn Tx| {
                 if replaced.borrow().is_some() {
                     return Ok(Outcome::Replaced);
                 }

@@ -7,7 +7,8 @@ use plumb_proto::time::Timestamp;
 use plumb_proto::wire::{event_to_wire, value_to_wire};
 use tonic::{Response, Status};
 
-use super::{failed, invalid};
+use super::summary::stands;
+use super::{failed, invalid, support};
 use crate::drift::{Kind, KnownDrift, Subject};
 use crate::store::rows::{Alert, Delivery, EventRow, Groups, HostRow, Message};
 use crate::store::{DriftFilter, Questions};
@@ -177,6 +178,7 @@ pub(super) fn row(host: &str, row: &Row) -> pb::Row {
         since_ms: row.since.millis(),
         confirmed_ms: row.confirmed.millis(),
         watcher: row.owner.clone(),
+        support: None,
     }
 }
 
@@ -198,10 +200,15 @@ pub(super) fn whole(
     summary: pb::Host,
     drifts: &[KnownDrift],
     events: Vec<(u64, EventRow)>,
+    now: Timestamp,
 ) -> pb::HostPart {
     let name = view.host.name.as_str();
-    let rows = view.tables.values().flat_map(|table| table.rows.values()).map(|each| row(name, each));
-    let samples = view.series.values().flatten().map(sample);
+    let rows = view
+        .tables
+        .values()
+        .flat_map(|table| table.rows.values())
+        .map(|each| pb::Row { support: support::of(view, each, now), ..row(name, each) });
+    let samples = view.series.values().flatten().filter(|(series, _)| stands(view, series)).map(sample);
     let watchers = view.watchers.iter().map(|(name, watcher)| pb::Watcher {
         name: name.clone(),
         at_ms: watcher.at.millis(),

@@ -12,7 +12,7 @@ use tonic::{Request, Status};
 
 use super::answers::{drift, host_named, named};
 use super::{Service, failed, invalid, summary, who};
-use crate::drift::{Kind, KnownDrift, Subject};
+use crate::drift::{DriftState, Kind, KnownDrift, Subject};
 use crate::enroll::token::host_name;
 use crate::store::rows::{AuditEntry, HostRow, HostState};
 use crate::store::{Approval, DriftFilter, Tx};
@@ -51,12 +51,12 @@ impl Service {
 
     /// The host's line as it is now.
     async fn reply<R>(&self, request: &Request<R>, host: HostRow) -> Result<pb::HostReply, Status> {
-        let (now, silent) = (self.now(), self.parts.silent_after);
+        let hearing = self.hearing();
         let line = self.ask(request, move |questions| {
             let view = questions.view(&host.id).map_err(|error| failed(&error))?;
             let filter = DriftFilter { host: Some(host.id), ..DriftFilter::default() };
             let drifts = questions.drifts(&filter).map_err(|error| failed(&error))?;
-            Ok(summary::host(&view, &drifts, silent, now))
+            Ok(summary::host(&view, &drifts, hearing))
         });
         Ok(pb::HostReply { host: Some(line.await?) })
     }
@@ -118,7 +118,7 @@ impl Service {
         let found =
             self.ask(request, move |questions| questions.drifts(&filter).map_err(|error| failed(&error))).await?;
         for id in &asked.ids {
-            let Some(known) = found.iter().find(|each| each.id == *id) else {
+            let Some(known) = found.iter().find(|each| each.id == *id && each.state != DriftState::Pending) else {
                 return Err(Status::not_found(format!("there is no drift {id}: `plumb drift` shows their numbers")));
             };
             may_be_approved(known)?;
@@ -264,7 +264,7 @@ fn may_be_approved(known: &KnownDrift) -> Result<(), Status> {
     let about = drift("", known);
     let refuse = |why: &str| Err(Status::failed_precondition(format!("drift {} ({}): {why}", known.id, about.title)));
     match known.drift.kind {
-        _ if !known.state.is_live() => refuse(&format!("it is over already: {}", known.state.as_str())),
+        _ if known.state != DriftState::Open => refuse(&format!("it is over already: {}", known.state.as_str())),
         Kind::Changed => Ok(()),
         Kind::Policy => refuse(
             "a rule does not hold. Mend it on the host, or change the rule in /etc/plumb/policy.d; there is nothing to approve",

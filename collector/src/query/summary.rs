@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use plumb_proto::generated::query as pb;
-use plumb_proto::model::{Outcome, Severity, Value};
+use plumb_proto::model::{Outcome, Series, Severity, Value};
 use plumb_proto::record::HostId;
 use plumb_proto::time::Timestamp;
 use plumb_proto::untrusted::Untrusted;
@@ -17,13 +17,18 @@ use crate::store::rows::{Groups, HostState};
 use crate::store::{DriftFilter, Questions};
 use crate::view::{HostView, Row};
 
+/// What silence is measured by.
+#[derive(Clone, Copy)]
+pub(super) struct Hearing {
+    pub(super) now: Timestamp,
+    /// For how long this collector has listened.
+    pub(super) up: Duration,
+    /// A host that was not heard of for this long is silent.
+    pub(super) silent_after: Duration,
+}
+
 /// All hosts with these labels, by name.
-pub(super) fn hosts(
-    questions: &mut dyn Questions,
-    groups: &Groups,
-    silent_after: Duration,
-    now: Timestamp,
-) -> Result<Vec<pb::Host>, Status> {
+pub(super) fn hosts(questions: &mut dyn Questions, groups: &Groups, hearing: Hearing) -> Result<Vec<pb::Host>, Status> {
     let filter = DriftFilter { groups: groups.clone(), ..DriftFilter::default() };
     let mut drifts: BTreeMap<HostId, Vec<KnownDrift>> = BTreeMap::new();
     for drift in questions.drifts(&filter).map_err(|error| failed(&error))? {
@@ -35,13 +40,14 @@ pub(super) fn hosts(
     for row in hosts {
         let view = questions.view(&row.id).map_err(|error| failed(&error))?;
         let of_host = drifts.remove(&row.id).unwrap_or_default();
-        lines.push(host(&view, &of_host, silent_after, now));
+        lines.push(host(&view, &of_host, hearing));
     }
     Ok(lines)
 }
 
 /// One host. `drifts`: those of it that are open.
-pub(super) fn host(view: &HostView, drifts: &[KnownDrift], silent_after: Duration, now: Timestamp) -> pb::Host {
+pub(super) fn host(view: &HostView, drifts: &[KnownDrift], hearing: Hearing) -> pb::Host {
+    let Hearing { now, up, silent_after } = hearing;
     let open: Vec<&KnownDrift> = drifts.iter().filter(|each| each.state == DriftState::Open).collect();
     let number = |severity| open.iter().filter(|each| each.drift.severity == severity).count();
     let count = |severity| u32::try_from(number(severity)).unwrap_or(u32::MAX);
@@ -54,6 +60,9 @@ pub(super) fn host(view: &HostView, drifts: &[KnownDrift], silent_after: Duratio
         (HostState::Revoked, _) => (pb::HostState::Unknown, "revoked: it may never report again".to_owned()),
         (HostState::Retired, _) => (pb::HostState::Unknown, "retired".to_owned()),
         (HostState::Active, None) => (pb::HostState::Unknown, "it has not reported yet".to_owned()),
+        (HostState::Active, Some(_)) if quiet && !silent && up < silent_after => {
+            (pb::HostState::Unknown, "not heard of since the collector started".to_owned())
+        }
         (HostState::Active, Some(_)) if silent || quiet => {
             (pb::HostState::Silent, "nothing was heard of it".to_owned())
         }
@@ -102,8 +111,17 @@ fn unknowns(view: &HostView) -> usize {
         view.watchers.values().map(|each| each.problems.len() + usize::from(each.outcome == Outcome::Failed));
     let rows = view.tables.values().flat_map(|table| table.rows.values());
     let rows = rows.map(|row| row.fact.unknown.len() + usize::from(row.stale.is_some()));
-    let series = view.series.values().flat_map(|of_name| of_name.values());
-    watchers.sum::<usize>() + rows.sum::<usize>() + series.filter(|each| each.value.is_none()).count()
+    let series =
+        view.series.values().flatten().filter(|(series, sampled)| sampled.value.is_none() && stands(view, series));
+    watchers.sum::<usize>() + rows.sum::<usize>() + series.count()
+}
+
+/// False for a series about something that is gone: its label names a table, and there is no such row any more.
+pub(super) fn stands(view: &HostView, series: &Series) -> bool {
+    let is_there = |(label, key): (&String, &Untrusted)| {
+        view.tables.get(label).is_none_or(|table| table.rows.is_empty() || table.rows.contains_key(key))
+    };
+    series.labels.iter().all(is_there)
 }
 
 fn vitals(view: &HostView, unknowns: usize) -> pb::Vitals {
@@ -157,8 +175,6 @@ fn disks(view: &HostView) -> impl Iterator<Item = (Untrusted, f64)> + '_ {
         let (_, available) = available.iter().find(|(other, _)| other.labels == series.labels)?;
         let (used, available) = (used.value?, available.value?);
         let mount = series.labels.get("mount")?.clone();
-        // What is not mounted any more has samples, but no row.
-        let stands = view.tables.get("mount").is_none_or(|table| table.rows.contains_key(&mount));
-        (stands && used + available > 0.0).then(|| (mount, used / (used + available)))
+        (stands(view, series) && used + available > 0.0).then(|| (mount, used / (used + available)))
     })
 }

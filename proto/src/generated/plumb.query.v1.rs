@@ -115,6 +115,29 @@ pub struct Row {
     /// The watcher whose row it is.
     #[prost(string, tag = "9")]
     pub watcher: ::prost::alloc::string::String,
+    /// Of a program, and on the screen of its host only: until when it is patched.
+    #[prost(message, optional, tag = "10")]
+    pub support: ::core::option::Option<Support>,
+}
+/// Until when somebody patches a program.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Support {
+    /// The last day, in words; empty if it is not known.
+    #[prost(string, tag = "1")]
+    pub last_day: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub by: ::prost::alloc::string::String,
+    /// Upstream's own last day, in words.
+    #[prost(string, tag = "3")]
+    pub upstream: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub note: ::prost::alloc::string::String,
+    /// Days left, negative once it is over; absent: no end was announced, or it is not known.
+    #[prost(sint64, optional, tag = "5")]
+    pub days_left: ::core::option::Option<i64>,
+    /// Why it is not known.
+    #[prost(string, tag = "6")]
+    pub unknown: ::prost::alloc::string::String,
 }
 /// An empty column stands for the whole row.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

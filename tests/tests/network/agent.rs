@@ -127,7 +127,7 @@ pub struct Host {
     pub dir: PathBuf,
     pub enrolled: Enrolled,
     pub spool: Arc<Mutex<Spool>>,
-    clock: Arc<ManualClock>,
+    pub clock: Arc<ManualClock>,
     running: Option<(watch::Sender<bool>, JoinHandle<()>, JoinHandle<()>)>,
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use plumb_agent::deliver::channel::channel;
 use plumb_agent::deliver::identity::Identity;
-use plumb_agent::deliver::tls::{TrustedTime, connect, ingest_config};
+use plumb_agent::deliver::tls::{connect, ingest_config};
+use plumb_agent::deliver::trusted_time::TrustedTime;
 use plumb_proto::frame::{Hello, Item, ToAgent, ToCollector};
 use plumb_proto::generated::ingest as pb;
 use plumb_proto::generated::ingest::ingest_client::IngestClient;

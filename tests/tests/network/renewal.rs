@@ -74,6 +74,20 @@ fn a_stream_ends_with_its_certificate() {
 }
 
 #[test]
+fn a_host_whose_clock_stands_still_is_told_by_the_collector_that_its_certificate_has_run_out() {
+    let (folder, clock) = (Folder::new(), clock());
+    let collector = Collector::start(&folder.sub("collector"), &clock);
+    let mut host = Host::enroll(&collector, &folder.sub("host"));
+    host.clock = crate::clock(); // of its own, from here on
+    host.event("what time is it?");
+    clock.advance(DAY * 30);
+    host.run();
+    eventually("it delivers", || host.spool().acked.0 == 1);
+    let skew_ms = -i64::try_from((DAY * 30).as_millis()).unwrap();
+    assert_eq!(collector.host(host.enrolled.host).skew_ms, skew_ms);
+}
+
+#[test]
 fn a_revoked_host_gets_no_new_certificate_and_says_what_to_do() {
     let (folder, clock) = (Folder::new(), clock());
     let collector = Collector::start(&folder.sub("collector"), &clock);

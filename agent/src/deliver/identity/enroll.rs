@@ -21,7 +21,8 @@ use tonic::transport::Channel;
 
 use super::{About, Identity, Issued, Owner, certificates, read_file};
 use crate::deliver::channel::channel;
-use crate::deliver::tls::{TrustedTime, connect, enroll_config, key_hash, split_address, tls_error};
+use crate::deliver::tls::{connect, enroll_config, key_hash, split_address, tls_error};
+use crate::deliver::trusted_time::TrustedTime;
 
 /// Port of the enrolment listener.
 pub const PORT: u16 = 7444;

@@ -18,7 +18,8 @@ use tonic::Code;
 use super::enroll::{PORT, client, csr, validity};
 use super::{Identity, Issued};
 use crate::deliver::channel::channel;
-use crate::deliver::tls::{TrustedTime, connect, enroll_config, exporter, key_hash, split_address};
+use crate::deliver::tls::{connect, enroll_config, exporter, key_hash, split_address};
+use crate::deliver::trusted_time::TrustedTime;
 
 /// An answer takes no longer.
 const ANSWER_TIME: Duration = Duration::from_secs(20);

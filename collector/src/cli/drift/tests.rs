@@ -70,7 +70,6 @@ fn a_drift_that_is_over_says_how_and_when() {
         state: "approved".to_owned(),
         closed_ms: Some(NOW.millis() - 300_000),
         note: Some("moved on purpose".to_owned()),
-        hint: None,
         ..drift(12)
     };
     assert_eq!(

@@ -1,15 +1,15 @@
 //! One host on one screen. What could not be read is a `?` with its reason, never a blank that looks like fine.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
 use plumb_proto::generated::model::Outcome;
-use plumb_proto::generated::query::{Host, HostPart, Row, Watcher};
+use plumb_proto::generated::query::{Host, HostPart, Watcher};
 use plumb_proto::model::Value;
 
-use super::figures::{Figure, Space, figure, spaces};
+use super::figures::{Figure, figure};
 use super::groups;
+use super::tables::{bar_width, disks, others, php, support, told};
 use crate::cli::drift::block;
 use crate::cli::hosts::fullness;
 use crate::cli::printer::bar::{bar, percent};
@@ -18,9 +18,6 @@ use crate::cli::printer::values::{at, field, said};
 use crate::cli::printer::words::{ago, bytes, count, moment, span};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::{events, state};
-
-/// Tables that have a part of the screen of their own.
-const SHOWN: [&str; 3] = ["os", "mount", "php"];
 
 pub(super) fn print(whole: &HostPart, printer: &mut Printer) -> Result<()> {
     let host = whole.host.clone().unwrap_or_default();
@@ -83,6 +80,9 @@ fn identity(host: &Host, whole: &HostPart, printer: &Printer) -> Table {
             system = format!("{system} {version}");
         }
         pair("system", system.into());
+        if os.support.is_some() {
+            pair("support", support(os));
+        }
         let kernel: Vec<String> = ["kernel", "arch", "virtualization"].into_iter().filter_map(told).collect();
         pair("kernel", kernel.join(", ").into());
         if field(&os.fields, "reboot_required") == Some(Value::Bool(true)) {
@@ -117,23 +117,12 @@ fn identity(host: &Host, whole: &HostPart, printer: &Printer) -> Table {
     pairs
 }
 
-/// A column as text; one that could not be read as `?`.
-fn told(row: &Row, name: &str) -> Option<String> {
-    if row.unknown.iter().any(|each| each.column == name) {
-        return Some("?".to_owned());
-    }
-    field(&row.fields, name).map(|value| crate::cli::printer::values::shown(name, &value))
-}
-
-fn bar_width(printer: &Printer) -> usize {
-    if printer.is_wide() { 30 } else { 14 }
-}
-
 fn figures(whole: &HostPart, printer: &Printer) -> Table {
     let mut table = Table::new(&[column(""), column(""), column("").right(), column("").wraps()]).bare().indent(2);
     let width = bar_width(printer);
     let mut row = |name: &str, share: f64, text: String| {
-        let style = fullness(share);
+        // Work that waits is no fault as such.
+        let style = if share >= 2.0 { Style::Warning } else { Style::Plain };
         table.row([
             Cell::new(name, Style::Dim),
             Cell::new(bar(share, width), style),
@@ -184,112 +173,6 @@ fn figures(whole: &HostPart, printer: &Printer) -> Table {
                 Cell::default(),
             ]),
         }
-    }
-    table
-}
-
-fn disks(whole: &HostPart, printer: &Printer) -> Table {
-    let spaces = spaces(whole);
-    let mounts: BTreeMap<&[u8], &Row> =
-        whole.rows.iter().filter(|row| row.table == "mount").map(|row| (row.key.as_slice(), row)).collect();
-    let mut table = Table::new(&[
-        column("").wraps(),
-        column(""),
-        column("").right(),
-        column("").wraps(),
-        column("").spare(1),
-        column("").spare(2),
-        column("").wraps().spare(3),
-    ])
-    .bare()
-    .indent(2);
-    for (mount, row) in &mounts {
-        let name = Cell::from(said(mount));
-        let fstype = told(row, "fstype").unwrap_or_default();
-        let device = told(row, "device").unwrap_or_default();
-        let read_only = if field(&row.fields, "read_only") == Some(Value::Bool(true)) { "read-only" } else { "" };
-        let space = spaces.get(*mount);
-        match (space.and_then(Space::share), space) {
-            (Some(share), Some(space)) => {
-                let style = fullness(share);
-                let size = space.size.known().map_or_else(|| "?".to_owned(), bytes);
-                let used = space.used.known().map_or_else(|| "?".to_owned(), bytes);
-                let inodes = space.inode_share().map(|share| format!("inodes {}", percent(share)));
-                table.row([
-                    name,
-                    Cell::new(bar(share, bar_width(printer)), style),
-                    Cell::new(percent(share), style),
-                    format!("{used} of {size}").into(),
-                    inodes.unwrap_or_default().into(),
-                    [fstype.as_str(), read_only].join(" ").trim().to_owned().into(),
-                    device.into(),
-                ]);
-            }
-            _ => {
-                let why = reason(row).unwrap_or_else(|| "no size told".to_owned());
-                table.row([
-                    name,
-                    Cell::default(),
-                    Cell::new("?", Style::Unknown),
-                    Cell::new(why, Style::Unknown),
-                    Cell::default(),
-                    fstype.into(),
-                    device.into(),
-                ]);
-            }
-        }
-    }
-    table
-}
-
-/// Why something of a row is not known; the row as such first.
-fn reason(row: &Row) -> Option<String> {
-    let whole = row.unknown.iter().find(|each| each.column.is_empty());
-    whole.or_else(|| row.unknown.first()).map(|each| said(each.reason.as_bytes()))
-}
-
-fn php(whole: &HostPart) -> Table {
-    let mut table = Table::new(&[column(""), column(""), column("").wraps(), column("").wraps(), column("").spare(1)])
-        .bare()
-        .indent(2);
-    for row in whole.rows.iter().filter(|row| row.table == "php") {
-        let text = |name: &str| told(row, name).unwrap_or_default();
-        let version = match told(row, "version") {
-            Some(version) if version != "?" => Cell::new(version, Style::Bold),
-            _ => Cell::new("?", Style::Unknown),
-        };
-        let package = match (told(row, "package"), told(row, "package_version")) {
-            (Some(package), Some(version)) => format!("{package} {version}"),
-            (Some(package), None) => package,
-            (None, _) => "no package".to_owned(),
-        };
-        let patched = match text("provenance").as_str() {
-            "" => String::new(),
-            "self-built" => "patched by nobody but you".to_owned(),
-            "?" => "? who patches it".to_owned(),
-            provenance => format!("patched by {provenance}"),
-        };
-        let running = match field(&row.fields, "running") {
-            Some(Value::Bool(true)) => "running",
-            Some(Value::Bool(false)) => "not running",
-            _ => "",
-        };
-        table.row([said(&row.key).into(), version, package.into(), patched.into(), running.into()]);
-    }
-    table
-}
-
-/// Tables without a part of their own: how many rows. A new watcher needs no new screen.
-fn others(whole: &HostPart, printer: &Printer) -> Table {
-    let mut tables: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
-    for row in whole.rows.iter().filter(|row| !SHOWN.contains(&row.table.as_str())) {
-        let entry = tables.entry(&row.table).or_insert((0, i64::MAX));
-        *entry = (entry.0 + 1, entry.1.min(row.confirmed_ms));
-    }
-    let mut table = Table::pairs();
-    for (name, (rows, confirmed)) in tables {
-        let text = format!("{}, confirmed {}", count(rows, "row", "rows"), ago(at(confirmed), printer.now()));
-        table.row([name.into(), text.into()]);
     }
     table
 }

@@ -1,5 +1,5 @@
 use plumb_proto::generated::model::{Label as SeriesLabel, Outcome};
-use plumb_proto::generated::query::{HostState, Problem, Sample, Unknown, Watcher};
+use plumb_proto::generated::query::{HostState, Problem, Row, Sample, Support, Unknown, Watcher};
 use plumb_proto::model::Value;
 
 use super::*;
@@ -40,6 +40,13 @@ fn whole() -> HostPart {
             ("boot_time", Value::Time(plumb_proto::time::Timestamp::from_millis(NOW.millis() - 1_000_000_000))),
         ],
     );
+    let support = |by: &str, last_day: &str, left| Support {
+        by: by.to_owned(),
+        last_day: last_day.to_owned(),
+        days_left: Some(left),
+        ..Support::default()
+    };
+    let os = Row { support: Some(support("Debian LTS", "2028-06-30", 587)), ..os };
     let root = row("mount", "/", &[("device", text("/dev/vda1")), ("fstype", text("ext4"))]);
     let mut nfs = row("mount", "/srv/nfs", &[("device", text("nas:/export")), ("fstype", text("nfs4"))]);
     nfs.unknown.push(Unknown { column: "size_bytes".to_owned(), reason: "does not answer".to_owned() });
@@ -54,8 +61,10 @@ fn whole() -> HostPart {
             ("running", Value::Bool(true)),
         ],
     );
+    let fpm = Row { support: Some(support("Debian LTS", "2028-06-30", 587)), ..fpm };
     let mut own = row("php", "cli/8.1@/usr/local", &[("provenance", text("self-built"))]);
     own.unknown.push(Unknown { column: "version".to_owned(), reason: "permission denied".to_owned() });
+    own.support = Some(Support { unknown: "the version of php is not known".to_owned(), ..Support::default() });
     let mut php = watcher("php", Outcome::Done);
     php.problems.push(Problem {
         table: "php".to_owned(),
@@ -97,23 +106,25 @@ fn one_host_fits_on_one_screen_of_80_columns() {
         "\
 web-1.example.org  drifting                                        seen 12 s ago
   1 critical drift; 3 things could not be read
-  system  Debian GNU/Linux 12 (bookworm)
-  kernel  6.1.0-37-amd64, x86_64, kvm
-  up      11 d, since 2026-11-09 20:14:22 UTC
-  groups  client=acme
-  agent   0.1.0, enrolled 2026-11-20 10:01:02 UTC
+  system   Debian GNU/Linux 12 (bookworm)
+  support  patched until 2028-06-30 (Debian LTS)
+  kernel   6.1.0-37-amd64, x86_64, kvm
+  up       11 d, since 2026-11-09 20:14:22 UTC
+  groups   client=acme
+  agent    0.1.0, enrolled 2026-11-20 10:01:02 UTC
 
   load    ██░░░░░░░░░░░░  13 %  0.50 1.25 2.00 on 4 processors
   memory  ████████░░░░░░  59 %  9.5 GiB of 16.0 GiB used, 6.5 GiB available
 
 Disks
-  /         █████████████░  97 %  45.6 GiB of 50.0 GiB  inodes 12 %  ext4
-  /srv/nfs                     ?  does not answer                    nfs4
+  /         █████████████░  97 %  1.4 GiB free of 50.0 GiB  inodes 12 %  ext4
+  /srv/nfs                     ?  not known, see below                   nfs4
 
 PHP
-  fpm/8.2             8.2.29  php8.2-fpm        patched by debian
-                              8.2.29-1~deb12u1
-  cli/8.1@/usr/local  ?       no package        patched by nobody but you
+  fpm/8.2             8.2.29  php8.2-fpm        patched until 2028-06-30 (Debian
+                              8.2.29-1~deb12u1  LTS)
+  cli/8.1@/usr/local  ?       no package        ? the version of php is not
+                                                known
 
 Other tables
   backup  1 row, confirmed 5 s ago
@@ -151,23 +162,24 @@ fn a_wide_screen_shows_absolute_times_and_longer_bars() {
         "\
 web-1.example.org  drifting                                                                          seen 12 s ago (2026-11-21 10:00:50 UTC)
   1 critical drift; 3 things could not be read
-  system  Debian GNU/Linux 12 (bookworm)
-  kernel  6.1.0-37-amd64, x86_64, kvm
-  up      11 d, since 2026-11-09 20:14:22 UTC
-  groups  client=acme
-  agent   0.1.0, enrolled 2026-11-20 10:01:02 UTC
-  id      abababababababababababababababab
+  system   Debian GNU/Linux 12 (bookworm)
+  support  patched until 2028-06-30 (Debian LTS)
+  kernel   6.1.0-37-amd64, x86_64, kvm
+  up       11 d, since 2026-11-09 20:14:22 UTC
+  groups   client=acme
+  agent    0.1.0, enrolled 2026-11-20 10:01:02 UTC
+  id       abababababababababababababababab
 
   load    ████░░░░░░░░░░░░░░░░░░░░░░░░░░  13 %  0.50 1.25 2.00 on 4 processors
   memory  ██████████████████░░░░░░░░░░░░  59 %  9.5 GiB of 16.0 GiB used, 6.5 GiB available
 
 Disks
-  /         █████████████████████████████░  97 %  45.6 GiB of 50.0 GiB  inodes 12 %  ext4  /dev/vda1
-  /srv/nfs                                     ?  does not answer                    nfs4  nas:/export
+  /         █████████████████████████████░  97 %  1.4 GiB free of 50.0 GiB  inodes 12 %  ext4  /dev/vda1
+  /srv/nfs                                     ?  not known, see below                   nfs4  nas:/export
 
 PHP
-  fpm/8.2             8.2.29  php8.2-fpm 8.2.29-1~deb12u1  patched by debian          running
-  cli/8.1@/usr/local  ?       no package                   patched by nobody but you
+  fpm/8.2             8.2.29  php8.2-fpm 8.2.29-1~deb12u1  patched until 2028-06-30 (Debian LTS)  running
+  cli/8.1@/usr/local  ?       no package                   ? the version of php is not known
 
 Other tables
   backup  1 row, confirmed 5 s ago

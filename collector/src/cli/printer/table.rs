@@ -78,7 +78,7 @@ pub struct Table {
 }
 
 /// The least that a column of wrapped cells gets.
-const NARROWEST: usize = 20;
+const NARROWEST: usize = 24;
 /// Blanks between columns.
 const GAP: u16 = 2;
 
@@ -117,6 +117,13 @@ impl Table {
     pub fn cells(&mut self, cells: Vec<Cell>) {
         debug_assert_eq!(cells.len(), self.columns.len());
         self.rows.push(cells);
+    }
+
+    /// How many columns there is no room for, although they say something.
+    #[must_use]
+    pub fn left_out(&self, width: Option<usize>) -> usize {
+        let room = width.map(|width| width.saturating_sub(self.indent).max(NARROWEST));
+        self.shown(None).len() - self.shown(room).len()
     }
 
     /// True while it has no row.
