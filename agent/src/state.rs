@@ -20,7 +20,7 @@ mod tests;
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use plumb_proto::dictionary::Dictionary;
@@ -321,12 +321,6 @@ impl State {
     #[must_use]
     pub fn is_reserved(&self) -> bool {
         self.disk.is_reserved()
-    }
-
-    /// The folder that it lies in.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.options.folder
     }
 
     /// Some pages at a time, one a step; what is left is there at the next commit.
