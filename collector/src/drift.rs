@@ -3,6 +3,7 @@
 
 pub mod detector;
 pub mod detectors;
+pub mod incident;
 pub mod json;
 pub mod policy;
 pub mod standing;

@@ -14,7 +14,7 @@ use plumb_proto::untrusted::Untrusted;
 use crate::alert::{self, Situation, Transitions};
 use crate::drift::detector::Detector;
 use crate::drift::detectors::silent::Silent;
-use crate::drift::{Drift, DriftState, Kind, KnownDrift, Subject, Verdict};
+use crate::drift::{Drift, DriftState, Kind, KnownDrift, Subject, Verdict, incident};
 use crate::store::{Approval, Incoming, Tx};
 use crate::view::compare::Standing;
 use crate::view::{HostView, Touched};
@@ -133,13 +133,14 @@ impl Pipeline {
     ) -> Result<()> {
         let view = tx.view(host)?;
         let mut verdicts = self.silent.judge(&view, self.quiet(host), at);
+        let known = tx.known_drifts(host)?;
+        verdicts.extend(incident::verdicts(host, &tx.critical_events(host, now - incident::STANDS)?, &known));
         verdicts.extend(self.detectors.iter().flat_map(|each| each.detect(&view, touched, at)));
         for verdict in &verdicts {
             if let Verdict::Explained(drift) = verdict {
                 follow(tx, host, drift, at)?;
             }
         }
-        let known = tx.known_drifts(host)?;
         let situation = self.situation(&view, at, now, late);
         let decided = alert::transitions(&known, verdicts, &situation, &mut || tx.next_drift())?;
         if decided.is_empty() { Ok(()) } else { self.record(tx, &decided) }

@@ -90,6 +90,9 @@ pub trait Tx {
     fn quarantine(&mut self, what: &Quarantined, received: Timestamp) -> Result<()>;
     /// Keeps an event that the collector itself tells (gap, fork, chain break, refused token).
     fn collector_event(&mut self, host: &HostId, event: &plumb_proto::model::Event) -> Result<()>;
+    /// Critical events that the collector or the agent told about themselves and that were received since then, oldest
+    /// first.
+    fn critical_events(&mut self, host: &HostId, since: Timestamp) -> Result<Vec<plumb_proto::model::Event>>;
 
     // --- judging
 

@@ -226,6 +226,7 @@ CREATE TABLE events (
     position INTEGER NOT NULL,
     watcher  TEXT    NOT NULL,
     at_ms    INTEGER NOT NULL,
+    received_ms INTEGER NOT NULL,
     kind     TEXT    NOT NULL,
     severity INTEGER NOT NULL CHECK (severity BETWEEN 1 AND 3),
     text     BLOB    NOT NULL,
@@ -234,6 +235,7 @@ CREATE TABLE events (
     UNIQUE (host, epoch, seq, position)
 ) STRICT;
 CREATE INDEX events_by_host ON events (host);
+CREATE INDEX events_critical ON events (host, received_ms) WHERE severity = 3;
 
 -- What was judged -----------------------------------------------------------------------------------------------------
 

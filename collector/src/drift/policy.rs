@@ -21,6 +21,7 @@ use std::sync::Arc;
 use cel::Env;
 use plumb_proto::model::TableDecl;
 
+use super::incident::is_incident;
 use super::{Drift, FLOOD, Kind};
 pub use catalogue::Catalogue;
 pub use rule::{On, Rule};
@@ -84,7 +85,10 @@ impl Policy {
     /// True for a drift whose rule is not in force any more: it expires.
     #[must_use]
     pub fn has_dropped(&self, drift: &Drift) -> bool {
-        drift.kind == Kind::Policy && drift.rule != FLOOD && self.rules.iter().all(|rule| rule.name != drift.rule)
+        drift.kind == Kind::Policy
+            && drift.rule != FLOOD
+            && !is_incident(drift)
+            && self.rules.iter().all(|rule| rule.name != drift.rule)
     }
 
     pub(crate) fn env(&self) -> &Arc<Env> {

@@ -1,6 +1,6 @@
 //! What may be asked from beside the writer.
 
-use plumb_proto::model::{ColumnDecl, ColumnType, Outcome, Payload, Role, TableDecl};
+use plumb_proto::model::{ColumnDecl, ColumnType, Event, Outcome, Payload, Role, Severity, TableDecl};
 use plumb_proto::record::{Epoch, HostId};
 
 use super::bench::{Sender, at, bare, each_engine, event, fact, full, host_row, php, report};
@@ -47,6 +47,27 @@ fn facts_are_told_over_hosts_with_when_they_were_last_confirmed() {
         bench.tx(|tx| tx.save_host(&other));
         assert_eq!(told(bench, &FactFilter::default()), all[..2]);
         assert_eq!(bench.ask().facts("database", &FactFilter::default()).unwrap(), []);
+    });
+}
+
+#[test]
+fn critical_events_about_plumb_itself_are_found_by_their_receipt() {
+    each_engine(|bench| {
+        let mut web = bench.enrol(1, "web1");
+        let critical =
+            |kind: &str, seconds: i64| Event { severity: Severity::Critical, at: at(seconds), ..event(kind, kind) };
+        let mut told = report(1, Outcome::Done, Vec::new());
+        told.events = vec![critical("oom_kill", 0)];
+        web.send(bench, &Payload { reports: vec![told], ..Payload::default() });
+        for (kind, seconds) in [("fork", 10), ("chain_break", 20)] {
+            bench.tx(|tx| tx.collector_event(&web.host, &critical(kind, seconds)));
+        }
+        bench.tx(|tx| tx.collector_event(&web.host, &event("gap", "gap")));
+        let mut since = |seconds: i64| {
+            let found = bench.tx(|tx| tx.critical_events(&HostId([1; 16]), at(seconds)));
+            found.into_iter().map(|event| event.kind).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!([since(0), since(11), since(21)], ["fork chain_break", "chain_break", ""]);
     });
 }
 

@@ -40,7 +40,14 @@ pub fn append(
         changes.extend(view.apply(report, corrected(report.at), &mut touched));
         for event in &report.events {
             let at = corrected(event.at);
-            events::write(conn, cached.no, (place.epoch, seq, position), &report.watcher, at, event)?;
+            events::write(
+                conn,
+                cached.no,
+                (place.epoch, seq, position),
+                &report.watcher,
+                (at, incoming.received),
+                event,
+            )?;
             position += 1;
         }
     }

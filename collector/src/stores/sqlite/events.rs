@@ -15,6 +15,9 @@ use crate::store::rows::EventRow;
 /// The watcher that the collector's own events name.
 const COLLECTOR: &str = "collector";
 
+/// Critical events that are looked at.
+const CRITICAL: i64 = 64;
+
 /// Where an event was told: number of the epoch here, of the record, and position in it.
 pub type Place = (i64, i64, u32);
 
@@ -24,12 +27,12 @@ pub fn write(
     host: i64,
     (epoch, seq, position): Place,
     watcher: &str,
-    at: Timestamp,
+    (at, received): (Timestamp, Timestamp),
     event: &Event,
 ) -> Result<()> {
     let mut statement = conn.prepare_cached(
-        "INSERT INTO events (host, epoch, seq, position, watcher, at_ms, kind, severity, text, fields, count)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO events (host, epoch, seq, position, watcher, at_ms, received_ms, kind, severity, text, fields, count)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;
     statement.execute(params![
         host,
@@ -38,6 +41,7 @@ pub fn write(
         position,
         watcher,
         at.millis(),
+        received.millis(),
         event.kind,
         severity_to(event.severity),
         event.text.as_bytes(),
@@ -53,7 +57,7 @@ pub fn write_own(conn: &Connection, host: &HostId, event: &Event) -> Result<()> 
     let mut statement =
         conn.prepare_cached("SELECT coalesce(max(seq), 0) + 1 FROM events WHERE host = ?1 AND epoch = 0")?;
     let seq = statement.query_row([host], |row| row.get(0))?;
-    write(conn, host, (0, seq, 0), COLLECTOR, event.at, event)
+    write(conn, host, (0, seq, 0), COLLECTOR, (event.at, event.at), event)
 }
 
 macro_rules! select_events {
@@ -82,6 +86,20 @@ pub fn read(conn: &Connection, host: &HostId, filter: &EventFilter) -> Result<Ve
     if filter.after.is_none() {
         events.reverse();
     }
+    Ok(events)
+}
+
+/// Critical events about plumb itself that came since then, oldest first: the newest [`CRITICAL`] of them.
+pub fn critical(conn: &Connection, host: &HostId, since: Timestamp) -> Result<Vec<Event>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT no, zeroblob(16), seq, position, watcher, at_ms, kind, severity, text, fields, count FROM events
+         WHERE host = ?1 AND severity = 3 AND received_ms >= ?2 AND watcher IN ('collector', 'agent')
+         ORDER BY received_ms DESC, no DESC LIMIT ?3",
+    )?;
+    let no = hosts::number(conn, host)?;
+    let rows = statement.query_and_then(params![no, since.millis(), CRITICAL], |row| event_row(host, row))?;
+    let mut events = rows.map(|row| row.map(|(_, row)| row.event)).collect::<Result<Vec<_>>>()?;
+    events.reverse();
     Ok(events)
 }
 

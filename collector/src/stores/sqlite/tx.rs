@@ -117,6 +117,10 @@ impl Tx for SqliteTx<'_> {
         events::write_own(self.conn, host, event)
     }
 
+    fn critical_events(&mut self, host: &HostId, since: Timestamp) -> Result<Vec<Event>> {
+        events::critical(self.conn, host, since)
+    }
+
     fn view(&mut self, host: &HostId) -> Result<Arc<HostView>> {
         Ok(Arc::clone(&self.cache.get(self.conn, host)?.view))
     }
