@@ -28,7 +28,7 @@ fn stage() -> Stage {
     Stage {
         pipeline: Pipeline::new(vec![Box::new(Changed)], Silent::default(), Duration::from_secs(86_400), clock.clone()),
         clock,
-        desk: Desk { view, drifts: vec![], alerts: vec![], events: vec![], seen: vec![], next: 0 },
+        desk: Desk { view, drifts: vec![], alerts: vec![], events: vec![], critical: vec![], seen: vec![], next: 0 },
         seq: 0,
         skew_ms: 0,
         caught_up: true,
@@ -314,4 +314,21 @@ fn a_sweep_judges_all_that_is_known() {
     stage.pipeline.tick(&mut stage.desk, &HostId([7; 16]), at(1), true).unwrap();
     assert_eq!(stage.states(), ["open"]);
     assert_eq!(stage.alerts().len(), 1);
+}
+
+#[test]
+fn a_critical_event_about_plumb_itself_is_told_within_a_tick_and_stands_for_an_hour() {
+    let mut stage = stage();
+    let fields = std::collections::BTreeMap::new();
+    let (kind, text) = ("chain_break".to_owned(), "record 7 is forged".into());
+    stage.desk.critical.push(Event { at: at(0), kind, severity: Severity::Critical, text, fields, count: 1 });
+    for (seconds, look) in [(5, 1), (3000, 2)] {
+        stage.pass(seconds);
+        stage.receive(0, full("php", look, "php", &[php("8.2.29")]));
+        stage.tick();
+        assert_eq!(stage.desk.alerts, ["opened record 7 is forged"]);
+    }
+    stage.pass(700);
+    stage.receive(0, full("php", 3, "php", &[php("8.2.29")]));
+    assert_eq!(stage.desk.alerts, ["opened record 7 is forged", "resolved record 7 is forged"]);
 }

@@ -13,6 +13,7 @@ pub struct Desk {
     pub drifts: Vec<KnownDrift>,
     pub alerts: Vec<String>,
     pub events: Vec<String>,
+    pub critical: Vec<plumb_proto::model::Event>,
     pub seen: Vec<u64>,
     pub next: u64,
 }
@@ -108,8 +109,8 @@ impl Tx for Desk {
     fn quarantine(&mut self, _: &Quarantined, _: Timestamp) -> Result<()> {
         unreachable!()
     }
-    fn critical_events(&mut self, _: &HostId, _: Timestamp) -> Result<Vec<plumb_proto::model::Event>> {
-        Ok(Vec::new())
+    fn critical_events(&mut self, _: &HostId, since: Timestamp) -> Result<Vec<plumb_proto::model::Event>> {
+        Ok(self.critical.iter().filter(|event| event.at >= since).cloned().collect())
     }
     fn begin_receiver(&mut self, _: &str) -> Result<()> {
         unreachable!()
