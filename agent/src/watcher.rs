@@ -249,9 +249,7 @@ impl<'a> Look<'a> {
 
     /// Tells that something happened.
     pub fn event(&mut self, at: Timestamp, kind: &str, severity: Severity, text: impl Into<Untrusted>) -> &mut Event {
-        let text = cut(text.into());
-        let fields = std::collections::BTreeMap::new();
-        self.told.events.push(Event { at, kind: kind.to_owned(), severity, text, fields, count: 1 });
+        self.told.events.push(Event::new(kind, severity, cut(text.into()), at));
         let last = self.told.events.len() - 1;
         &mut self.told.events[last]
     }

@@ -10,14 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use plumb_proto::model::Severity;
+use plumb_proto::model::{Event, Severity};
 use plumb_proto::record::HostId;
 use plumb_proto::time::{Clock, Timestamp};
 use ring::rand::{SecureRandom, SystemRandom};
 
 pub use service::{Parts, serve};
 
-use crate::ingest::event;
 use crate::store::Tx;
 use crate::store::rows::{AuditEntry, HostRow, HostState, Issuance};
 use crate::worker::{Weight, Writer};
@@ -208,7 +207,7 @@ fn decide(
     if row.uses_left == 0 {
         if let Some(last) = before.first() {
             let text = "the token that this host was enrolled with was presented again, with another key".to_owned();
-            tx.collector_event(&last.host, &event("token_reused", Severity::Critical, text, now))?;
+            tx.collector_event(&last.host, &Event::new("token_reused", Severity::Critical, text, now))?;
         }
         return Ok(Err(Refusal::Used));
     }
@@ -257,7 +256,7 @@ fn renew(
             "certificate {generation} asks for a new one although {} was used before: is there a copy of this host?",
             row.generation
         );
-        tx.collector_event(host, &event("identity_conflict", Severity::Critical, text, now))?;
+        tx.collector_event(host, &Event::new("identity_conflict", Severity::Critical, text, now))?;
         return Ok(Err(RenewRefusal::Conflict));
     }
     let newest = tx.issuances(host)?.first().map_or(row.generation, |issuance| issuance.generation);

@@ -20,8 +20,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
-pub(crate) use batch::event;
-
 use crate::access::{Connections, Peer};
 use crate::enroll::Issuer;
 use crate::enroll::ca::host_of;

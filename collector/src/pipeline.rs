@@ -9,7 +9,6 @@ use anyhow::Result;
 use plumb_proto::model::{Event, Severity};
 use plumb_proto::record::HostId;
 use plumb_proto::time::{Clock, Timestamp};
-use plumb_proto::untrusted::Untrusted;
 
 use crate::alert::{self, Situation, Transitions};
 use crate::drift::detector::Detector;
@@ -167,10 +166,8 @@ fn follow(tx: &mut dyn Tx, host: &HostId, drift: &Drift, at: Timestamp) -> Resul
     let Subject::Row { table, key, field } = &drift.subject else { return Ok(()) };
     tx.approve(host, &Approval::Field(table, key, field.as_deref()))?;
     let cause = drift.cause.as_deref().unwrap_or_default();
-    let text = Untrusted::from(format!("{} ({cause})", drift.title));
-    let fields = std::collections::BTreeMap::new();
-    let kind = "explained_change".to_owned();
-    tx.collector_event(host, &Event { at, kind, severity: Severity::Info, text, fields, count: 1 })
+    let text = format!("{} ({cause})", drift.title);
+    tx.collector_event(host, &Event::new("explained_change", Severity::Info, text, at))
 }
 
 /// Whether a subject stands as its baseline says, or is gone from both.

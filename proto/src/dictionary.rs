@@ -10,7 +10,8 @@ use prost::Message;
 use crate::generated::model as pb;
 use crate::model::{MetricType, Series, TableDecl};
 use crate::record::{Hash, sha256};
-use crate::wire::{Malformed, series_from_wire, series_to_wire, table_from_wire, table_to_wire};
+use crate::wire::declarations::{series_from_wire, series_to_wire, table_from_wire, table_to_wire};
+use crate::wire::values::Malformed;
 use crate::{limits, record::RecordError};
 
 /// Tables and series of one epoch, numbered from 0 in the order of their declaration.

@@ -1,9 +1,9 @@
 //! A payload and its protobuf form: [`encode`] on a host, [`decode`] at the collector. Behind `decode` no `Option` of the
 //! wire is left, every enum is one of ours, and every limit holds.
 
-mod declarations;
+pub(crate) mod declarations;
 mod reports;
-mod values;
+pub(crate) mod values;
 
 use prost::Message;
 
@@ -15,28 +15,11 @@ use crate::model::{Begin, Block, Outcome, Payload, Report};
 use crate::record::{Class, RecordError};
 use crate::time::Timestamp;
 use declarations::word;
-pub(crate) use declarations::{series_from_wire, series_to_wire};
 pub use declarations::{table_from_wire, table_to_wire};
 pub use reports::{event_from_wire, event_to_wire};
 use reports::{report_from_wire, report_to_wire};
 use values::short;
-pub use values::{value_from_wire, value_to_wire};
-
-/// Why a message does not decode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Malformed(pub &'static str);
-
-impl From<Malformed> for RecordError {
-    fn from(why: Malformed) -> Self {
-        Self::Decode(why.0.to_owned())
-    }
-}
-
-impl From<columns::Malformed> for RecordError {
-    fn from(why: columns::Malformed) -> Self {
-        Self::Decode(why.to_string())
-    }
-}
+pub use values::{Malformed, value_from_wire, value_to_wire};
 
 /// Writes a payload by the numbers of `dictionary`, declaring in it, ahead, what is new. The class follows from what is
 /// in it. Call [`Dictionary::roll_back`] if the record is not kept after all.

@@ -134,7 +134,7 @@ impl Batch {
         if let Some(Unreadable { seq, why, count }) = unreadable {
             // one event for all of them: a host that lost its words may have a month of such records
             let text = format!("record {seq} cannot be read: {why}");
-            let told = Event { count, ..event("undecodable_record", Severity::Warning, text, from.received) };
+            let told = Event { count, ..Event::new("undecodable_record", Severity::Warning, text, from.received) };
             tx.collector_event(&from.host, &told)?;
         }
         Ok(outcome)
@@ -205,7 +205,7 @@ pub(super) fn declare(
             DropReason::DiskFull => "the host's disk was full",
         }
     );
-    tx.collector_event(host, &event("records_lost", Severity::Warning, text, received))
+    tx.collector_event(host, &Event::new("records_lost", Severity::Warning, text, received))
 }
 
 fn stray(
@@ -219,7 +219,7 @@ fn stray(
     let text =
         format!("record {} is not part of this host's history: {why} (restored, cloned or forged?)", record.header.seq);
     tracing::warn!("host {host}: {text}");
-    tx.collector_event(host, &event(kind, Severity::Critical, text, received))
+    tx.collector_event(host, &Event::new(kind, Severity::Critical, text, received))
 }
 
 fn quarantine(
@@ -242,16 +242,4 @@ fn quarantine(
         head,
     };
     tx.quarantine(&what, received)
-}
-
-/// An event that the collector tells of a host.
-pub(crate) fn event(kind: &str, severity: Severity, text: String, at: Timestamp) -> Event {
-    Event {
-        at,
-        kind: kind.to_owned(),
-        severity,
-        text: text.into(),
-        fields: std::collections::BTreeMap::new(),
-        count: 1,
-    }
 }

@@ -3,11 +3,11 @@
 use anyhow::Result;
 use plumb_proto::dictionary::Dictionary;
 use plumb_proto::frame::Hello;
-use plumb_proto::model::Severity;
+use plumb_proto::model::{Event, Severity};
 use plumb_proto::record::HostId;
 use plumb_proto::time::Timestamp;
 
-use super::batch::{declare, event};
+use super::batch::declare;
 use super::stream::{Greeting, Known, Stream, greet};
 use crate::store::Tx;
 use crate::store::rows::HostState;
@@ -63,7 +63,7 @@ impl Arrival {
                     "certificate {} is used although {} was used before: is there a copy of this host?",
                     self.generation, row.generation
                 );
-                tx.collector_event(host, &event("identity_conflict", Severity::Critical, text, *now))?;
+                tx.collector_event(host, &Event::new("identity_conflict", Severity::Critical, text, *now))?;
             }
             return Ok(Greeted::Conflict);
         }
@@ -78,7 +78,7 @@ impl Arrival {
             Greeting::Fork(why) => {
                 if self.new_fork {
                     let text = format!("{why} (restored from a snapshot, or cloned?): it begins a new one");
-                    tx.collector_event(host, &event("fork", Severity::Critical, text, *now))?;
+                    tx.collector_event(host, &Event::new("fork", Severity::Critical, text, *now))?;
                 }
                 return Ok(Greeted::Fork(why));
             }
@@ -88,7 +88,7 @@ impl Arrival {
                 "record {} was acknowledged, but is not here: was the collector restored from a backup?",
                 hello.acked_seq
             );
-            tx.collector_event(host, &event("collector_went_back", Severity::Warning, text, *now))?;
+            tx.collector_event(host, &Event::new("collector_went_back", Severity::Warning, text, *now))?;
         }
         if let Some(gap) = &gap {
             declare(tx, host, &hello.epoch, gap, *now)?;

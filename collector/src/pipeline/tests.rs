@@ -3,6 +3,7 @@ use std::time::Duration;
 use plumb_proto::model::{Fact, Payload, Report};
 use plumb_proto::record::{Class, Encoding, Epoch, Header, Record};
 use plumb_proto::time::ManualClock;
+use plumb_proto::untrusted::Untrusted;
 
 mod desk;
 

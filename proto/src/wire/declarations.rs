@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Malformed;
-use super::values::{short, text};
+use super::values::{Malformed, short, text};
 use crate::generated::model as pb;
 use crate::limits;
 use crate::model::{ColumnDecl, ColumnType, MetricType, Role, Series, TableDecl};

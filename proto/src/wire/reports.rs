@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Malformed;
 use super::declarations::word;
-use super::values::{short, text, value_from_wire, value_to_wire};
+use super::values::{Malformed, short, text, value_from_wire, value_to_wire};
 use crate::dictionary::Dictionary;
 use crate::generated::model as pb;
 use crate::model::{Event, Fact, Outcome, Problem, Report, Severity, Slice, TableDecl, Tell};

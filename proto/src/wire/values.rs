@@ -1,12 +1,28 @@
 //! Single values and texts, with their limits.
 
-use super::Malformed;
+use crate::columns;
 use crate::generated::model as pb;
 use crate::limits;
 use crate::model::Value;
 use crate::record::RecordError;
 use crate::time::Timestamp;
 use crate::untrusted::Untrusted;
+
+/// Why a message does not decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed(pub &'static str);
+
+impl From<Malformed> for RecordError {
+    fn from(why: Malformed) -> Self {
+        Self::Decode(why.0.to_owned())
+    }
+}
+
+impl From<columns::Malformed> for RecordError {
+    fn from(why: columns::Malformed) -> Self {
+        Self::Decode(why.to_string())
+    }
+}
 
 /// A value.
 #[must_use]
@@ -43,12 +59,12 @@ pub fn value_from_wire(value: Option<pb::Value>) -> Result<Value, RecordError> {
     })
 }
 
-pub(super) fn text(bytes: Vec<u8>) -> Result<Untrusted, RecordError> {
+pub(crate) fn text(bytes: Vec<u8>) -> Result<Untrusted, RecordError> {
     size("text", bytes.len(), limits::FIELD)?;
     Ok(bytes.into())
 }
 
-pub(super) fn short(text: String) -> Result<String, RecordError> {
+pub(crate) fn short(text: String) -> Result<String, RecordError> {
     size("text", text.len(), limits::FIELD)?;
     Ok(text)
 }
