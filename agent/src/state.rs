@@ -309,15 +309,15 @@ impl State {
         Ok(())
     }
 
-    /// After a commit: pages that became free go back to a disk that is short of room, and the reserve is refilled.
+    /// After a commit: pages that became free go back to a disk that is short of room, and the reserve is refilled, there
+    /// too if it fits: it is for the next time that the disk is full.
     fn settle(&mut self) {
-        if self.allowed() < self.options.bound {
-            if let Err(error) = self.give_back() {
-                tracing::debug!("free pages stay in state.db: {error}");
-            }
-        } else {
-            self.disk.refill();
+        if self.allowed() < self.options.bound
+            && let Err(error) = self.give_back()
+        {
+            tracing::debug!("free pages stay in state.db: {error}");
         }
+        self.disk.refill();
     }
 }
 
