@@ -129,8 +129,13 @@ impl State {
     fn begin_anew(options: &Options, old: Option<&Identity>, why: &str, passed: Duration) -> Result<Self, StateError> {
         tracing::error!("the state is set aside as state.db.damaged, a new one begins: {why}");
         database::set_aside(&options.folder)?;
-        let (db, _) = database::open(&options.folder, PREDECESSOR)?;
-        Self::begin(db, Identity::mint(old, why)?, options, passed)
+        let begun = database::open(&options.folder, PREDECESSOR)
+            .and_then(|(db, _)| Self::begin(db, Identity::mint(old, why)?, options, passed));
+        if matches!(begun, Err(StateError::DiskFull)) {
+            // The next try must find it again: a state without a predecessor has no loss to tell of.
+            database::take_back(&options.folder)?;
+        }
+        begun
     }
 
     fn begin(db: Connection, identity: Identity, options: &Options, passed: Duration) -> Result<Self, StateError> {
