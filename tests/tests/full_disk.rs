@@ -1,6 +1,7 @@
 //! A disk that somebody else fills: under the agent, then under the collector. Both say so, both go on by themselves when
 //! there is room again, and in the end every line is there once.
 
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -105,4 +106,30 @@ fn a_collector_on_a_full_disk_acknowledges_nothing_says_so_and_goes_on_when_ther
     eventually("health", Duration::from_secs(20), || lab.health(), |health| health.contains(" 200 "));
     assert!(lab.collector_runs());
     every_line_is_there_once(&lab, writer.finish());
+}
+
+#[test]
+fn a_state_that_is_damaged_while_the_disk_is_full_is_replaced_and_told_once_there_is_room() {
+    if !needs::has("a damaged state on a full disk", &[], true) {
+        return;
+    }
+    let (mut lab, writer) = lab("full-damaged", "agent");
+    lab.kill_agent();
+    // without its reserve, and not one byte left
+    std::fs::remove_file(lab.dir.join("agent/reserve")).expect("a reserve");
+    std::fs::remove_file(lab.dir.join("agent/state.db-wal")).expect("a log");
+    let state = lab.dir.join("agent/state.db");
+    let length = std::fs::metadata(&state).expect("a state").len();
+    let rotten = vec![0x55; usize::try_from(length).expect("a small state")];
+    let file = std::fs::OpenOptions::new().write(true).open(&state).expect("a state");
+    file.write_all_at(&rotten, 0).expect("a rotten state");
+    fill(&lab);
+    lab.start_agent();
+    std::thread::sleep(Duration::from_secs(7));
+    assert!(lab.agent_runs(), "{}", lab.log("agent.log"));
+    clear(&lab);
+    eventually("state_replaced", Duration::from_secs(40), || has_event(&lab, "state_replaced"), |told| *told);
+    let total = writer.finish();
+    eventually("all lines", Duration::from_secs(20), || Told::by(&lab), |told| told.lost(total) == 0);
+    assert!(lab.dir.join("agent/state.db.damaged").exists());
 }
