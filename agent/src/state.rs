@@ -147,8 +147,13 @@ impl State {
     fn begin_anew(options: &Options, old: Option<&Identity>, why: &str, passed: Duration) -> Result<Self, StateError> {
         tracing::error!("the state is set aside as state.db.damaged, a new one begins: {why}");
         database::set_aside(&options.folder)?;
-        let (db, _) = database::open(&options.folder, PREDECESSOR)?;
-        Self::begin(db, Identity::mint(old, why)?, options, passed)
+        let begun = database::open(&options.folder, PREDECESSOR)
+            .and_then(|(db, _)| Self::begin(db, Identity::mint(old, why)?, options, passed));
+        if matches!(begun, Err(StateError::DiskFull)) {
+            // The next try must find it again: a state without a predecessor has no loss to tell of.
+            database::take_back(&options.folder)?;
+        }
+        begun
     }
 
     fn begin(db: Connection, identity: Identity, options: &Options, passed: Duration) -> Result<Self, StateError> {
@@ -331,14 +336,15 @@ impl State {
         Ok(())
     }
 
-    /// After a commit: pages that became free go back to a disk that is short of room, and the reserve is refilled.
+    /// After a commit: pages that became free go back to a disk that is short of room, and the reserve is refilled, there
+    /// too if it fits: it is for the next time that the disk is full.
     fn settle(&mut self) {
-        self.disk.refill();
         if self.allowed() < self.options.bound
             && let Err(error) = self.give_back()
         {
             tracing::debug!("free pages stay in state.db: {error}");
         }
+        self.disk.refill();
     }
 }
 

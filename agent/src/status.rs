@@ -1,11 +1,13 @@
 //! The status file: what a running agent says of itself every ten seconds, for `status` and `check`.
 //!
-//! It is replaced by rename, so a reader sees a whole one; it is not synced, since it is worth nothing after a crash.
+//! It is replaced by rename, so a reader sees a whole one; it is not synced, since it is worth nothing after a crash. On a
+//! full disk, where it matters most, the one that is there is written over: it is padded, so that it takes no more room.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::time::Duration;
 
 use plumb_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,11 @@ use serde::{Deserialize, Serialize};
 const FILE: &str = "status.json";
 /// Bytes of it that are read, at most.
 const LIMIT: u64 = 4 << 20;
+/// It is padded by so much at least, to a multiple of a page.
+const SPARE: usize = 2 << 10;
+const PAGE: usize = 4 << 10;
+/// A reader that comes while it is written over waits so long.
+const TORN: Duration = Duration::from_millis(50);
 
 /// See the module. Times are RFC 3339 in UTC.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,11 +155,21 @@ impl Status {
     /// Replaces the file in a state folder.
     ///
     /// # Errors
-    /// The folder cannot be written.
+    /// The folder cannot be written, or its disk is full and the text does not fit into the file that is there.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
-        let fresh = folder.join("status.json.new");
-        fs::write(&fresh, serde_json::to_vec(self)?)?;
-        fs::rename(fresh, folder.join(FILE))
+        let (fresh, file) = (folder.join("status.json.new"), folder.join(FILE));
+        let mut text = serde_json::to_vec(self)?;
+        let length = text.len();
+        text.resize((length + SPARE).next_multiple_of(PAGE), b' ');
+        match fs::write(&fresh, &text).and_then(|()| fs::rename(&fresh, &file)) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                // Half of a new one only takes room away.
+                let _ = fs::remove_file(&fresh);
+                text.truncate(length);
+                write_over(&file, text).map_err(|_| error)
+            }
+            other => other,
+        }
     }
 
     /// Reads the file of a state folder, and when it was written; `None` if there is none.
@@ -160,16 +177,33 @@ impl Status {
     /// # Errors
     /// It cannot be read, or is not a status.
     pub fn read(folder: &Path) -> io::Result<Option<(Self, Timestamp)>> {
-        let file = match File::open(folder.join(FILE)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+        let read = || {
+            let file = match File::open(folder.join(FILE)) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let written = Timestamp::from_secs(file.metadata()?.mtime());
+            let mut text = Vec::new();
+            file.take(LIMIT).read_to_end(&mut text)?;
+            Ok(Some((serde_json::from_slice(&text)?, written)))
         };
-        let written = Timestamp::from_secs(file.metadata()?.mtime());
-        let mut text = Vec::new();
-        file.take(LIMIT).read_to_end(&mut text)?;
-        Ok(Some((serde_json::from_slice(&text)?, written)))
+        read().or_else(|_| {
+            std::thread::sleep(TORN);
+            read()
+        })
     }
+}
+
+/// Puts a text in place of the one in a file, which keeps its length.
+fn write_over(path: &Path, mut text: Vec<u8>) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    let room = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    if text.len() > room {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    text.resize(room, b' ');
+    file.write_all_at(&text, 0)
 }
 
 impl Cost {
@@ -236,6 +270,28 @@ mod tests {
         assert_eq!((read, written > Timestamp::from_secs(1_700_000_000)), (status(), true));
         fs::write(folder.path().join(FILE), "{").unwrap();
         assert!(Status::read(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_status_that_is_written_over_keeps_its_length_and_reads_as_the_new_one() {
+        let folder = Folder::new();
+        let file = folder.path().join(FILE);
+        let write = |status: &Status| write_over(&file, serde_json::to_vec(status).unwrap());
+        assert!(write(&status()).is_err(), "there is none to write over");
+        status().write(folder.path()).unwrap();
+        let length = fs::metadata(&file).unwrap().len();
+        let mut full = status();
+        full.spool.waits = Some("the disk is full ".repeat(100));
+        write(&full).unwrap();
+        assert_eq!(
+            (Status::read(folder.path()).unwrap().unwrap().0, fs::metadata(&file).unwrap().len()),
+            (full, length)
+        );
+        let mut endless = status();
+        endless.spool.waits = Some("x".repeat(PAGE));
+        assert!(write(&endless).is_err());
+        write(&status()).unwrap();
+        assert_eq!(Status::read(folder.path()).unwrap().unwrap().0, status(), "nothing of the longer one is left");
     }
 
     #[test]

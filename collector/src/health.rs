@@ -69,7 +69,7 @@ async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
     let Ok(_place) = shared.places.try_acquire() else { return busy() };
     let writer = shared.writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Some(writer) = writer else { return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response() };
-    let written = tokio::time::timeout(TIME, writer.call(Weight::default(), |_| Ok(()))).await;
+    let written = tokio::time::timeout(TIME, writer.call(Weight::default(), |tx| tx.touch())).await;
     match written {
         Ok(Ok(())) => "ok\n".into_response(),
         Ok(Err(error)) => {

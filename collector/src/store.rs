@@ -127,6 +127,9 @@ pub trait Tx {
     /// may be more. Their hashes stay, and so does the chain. Records that hold only samples keep theirs.
     fn drop_payloads(&mut self, received_before: Timestamp) -> Result<bool>;
 
+    /// Writes what is there already, so that the commit behind it must reach the disk: whether the store takes something.
+    fn touch(&mut self) -> Result<()>;
+
     /// Appends to the audit chain.
     fn audit(&mut self, entry: &AuditEntry) -> Result<()>;
 }

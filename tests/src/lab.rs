@@ -2,8 +2,8 @@
 //! killed and started again as an operating system would; what they keep is all in the folder.
 
 use std::fs;
-use std::io::Write as _;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::eventually::eventually;
+use crate::small_disk::SmallDisk;
 
 /// Where the programs are. `run-tests` builds the release programs and tells by environment.
 ///
@@ -30,6 +31,8 @@ pub struct Lab {
     pub dir: PathBuf,
     /// The folder that the agent takes for its host's root; the machine's own where there is none.
     pub root: Option<PathBuf>,
+    /// The small file system that one of the two keeps its state on, if any.
+    pub disk: Option<SmallDisk>,
     agent_program: PathBuf,
     ports: [u16; 3],
     collector: Option<Child>,
@@ -66,12 +69,32 @@ impl Lab {
         Self {
             dir,
             root: None,
+            disk: None,
             agent_program: agent_program.to_owned(),
             ports,
             collector: None,
             agent: None,
             sink: None,
         }
+    }
+
+    /// A lab whose agent also reads numbered lines, from [`Lab::lines`].
+    ///
+    /// # Panics
+    /// The folder cannot be written.
+    #[must_use]
+    pub fn with_lines(name: &str, agent_program: &Path) -> Self {
+        let lab = Self::new(name, agent_program, "", "");
+        fs::write(lab.lines(), "").expect("a file");
+        let config = format!("state_dir = \"{}\"\n[lines]\npath = \"{}\"\n", lab.path("agent"), lab.path("lines"));
+        fs::write(lab.dir.join("agent.toml"), config).expect("a configuration");
+        lab
+    }
+
+    /// The file whose lines the agent reads.
+    #[must_use]
+    pub fn lines(&self) -> PathBuf {
+        self.dir.join("lines")
     }
 
     fn spawn(&self, program: &Path, arguments: &[&str], log: &str) -> Child {
@@ -137,6 +160,22 @@ impl Lab {
         self.ports[0]
     }
 
+    /// True while the process that was started as agent is there.
+    ///
+    /// # Panics
+    /// The system does not tell.
+    pub fn agent_runs(&mut self) -> bool {
+        self.agent.as_mut().is_some_and(|child| child.try_wait().expect("its state").is_none())
+    }
+
+    /// True while the process that was started as collector is there.
+    ///
+    /// # Panics
+    /// The system does not tell.
+    pub fn collector_runs(&mut self) -> bool {
+        self.collector.as_mut().is_some_and(|child| child.try_wait().expect("its state").is_none())
+    }
+
     /// Kills the agent with SIGKILL and waits for its end.
     pub fn kill_agent(&mut self) {
         end(&mut self.agent);
@@ -145,6 +184,11 @@ impl Lab {
     /// Kills the collector with SIGKILL and waits for its end.
     pub fn kill_collector(&mut self) {
         end(&mut self.collector);
+    }
+
+    /// Mounts a small disk where the agent or the collector (`agent`, `collector`) keeps its state; it goes with the lab.
+    pub fn mount(&mut self, name: &str, mebibytes: u32) {
+        self.disk = Some(SmallDisk::mount(&self.dir.join(name), mebibytes));
     }
 
     /// Waits until the command line gets answers.
@@ -173,10 +217,7 @@ impl Lab {
     /// `token create` fails, or prints no token.
     #[must_use]
     pub fn token(&self, arguments: &[&str]) -> String {
-        let config = self.path("collector.toml");
-        let mut command = Command::new(program("PLUMB_COLLECTOR"));
-        let output =
-            command.args(["token", "create", "--config", &config]).args(arguments).output().expect("a program");
+        let output = self.collector(&[&["token", "create"], arguments].concat());
         let line = String::from_utf8_lossy(&output.stdout).into_owned();
         let token = line.split(['\'', '"', ' ', '\n']).find(|word| word.starts_with("v1."));
         token.unwrap_or_else(|| panic!("no token in {line:?}: {}", String::from_utf8_lossy(&output.stderr))).to_owned()
@@ -188,9 +229,18 @@ impl Lab {
     /// The program does not start.
     #[must_use]
     pub fn enroll_with(&self, token: &str) -> Output {
+        self.enroll_as("agent.toml", token)
+    }
+
+    /// Runs `enroll` with a token for the agent of another configuration file in the folder.
+    ///
+    /// # Panics
+    /// The program does not start.
+    #[must_use]
+    pub fn enroll_as(&self, config: &str, token: &str) -> Output {
         let url = format!("https://127.0.0.1:{}", self.ports[1]);
         let mut child = Command::new(&self.agent_program)
-            .args(["enroll", "--config", &self.path("agent.toml"), "--collector", &url, "--token-file", "-"])
+            .args(["enroll", "--config", &self.path(config), "--collector", &url, "--token-file", "-"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -198,6 +248,45 @@ impl Lab {
             .expect("the agent's program");
         child.stdin.take().expect("a pipe").write_all(token.as_bytes()).expect("a token handed over");
         child.wait_with_output().expect("an end")
+    }
+
+    /// Runs another command of the agent, with its configuration.
+    ///
+    /// # Panics
+    /// The program does not start.
+    #[must_use]
+    pub fn agent(&self, arguments: &[&str]) -> Output {
+        let config = self.path("agent.toml");
+        let mut command = Command::new(&self.agent_program);
+        command.args(arguments).args(["--config", &config]).output().expect("the agent's program")
+    }
+
+    /// Runs another command of the collector, with its configuration.
+    ///
+    /// # Panics
+    /// The program does not start.
+    #[must_use]
+    pub fn collector(&self, arguments: &[&str]) -> Output {
+        let config = self.path("collector.toml");
+        let mut command = Command::new(program("PLUMB_COLLECTOR"));
+        command.args(arguments).args(["--config", &config]).output().expect("the collector's program")
+    }
+
+    /// What the running agent says of itself; `Null` if nothing can be read.
+    #[must_use]
+    pub fn agent_status(&self) -> Value {
+        serde_json::from_slice(&self.agent(&["status", "--json"]).stdout).unwrap_or(Value::Null)
+    }
+
+    /// What the collector's health page answers; empty if nobody does.
+    #[must_use]
+    pub fn health(&self) -> String {
+        let mut answer = String::new();
+        let asked = TcpStream::connect(("127.0.0.1", self.ports[2])).and_then(|mut stream| {
+            stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n")?;
+            stream.read_to_string(&mut answer)
+        });
+        asked.map_or_else(|_| String::new(), |_| answer)
     }
 
     /// Runs the command line against this collector.
@@ -227,8 +316,7 @@ impl Lab {
     /// The program does not start.
     #[must_use]
     pub fn check(&self) -> (bool, String) {
-        let mut command = Command::new(program("PLUMB_COLLECTOR"));
-        let output = command.args(["check", "--config", &self.path("collector.toml")]).output().expect("a program");
+        let output = self.collector(&["check"]);
         let text = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&text).into_owned())
     }
@@ -255,6 +343,7 @@ impl Drop for Lab {
         end(&mut self.agent);
         end(&mut self.collector);
         end(&mut self.sink);
+        self.disk = None; // its processes have ended, so it can go
         if !std::thread::panicking() {
             let _ = fs::remove_dir_all(&self.dir);
         }

@@ -6,3 +6,6 @@ pub mod kills;
 pub mod lab;
 pub mod lines;
 pub mod needs;
+pub mod numbers;
+pub mod planted;
+pub mod small_disk;

@@ -93,23 +93,34 @@ pub(super) fn last_words(folder: &Path) -> Option<Identity> {
     Identity::load(&db).ok()
 }
 
+/// The database and what SQLite keeps beside it.
+const SUFFIXES: [&str; 4] = ["-wal", "-shm", "-journal", ""];
+
 /// Moves a database out of the way. One is kept: the one before it goes.
 pub(super) fn set_aside(folder: &Path) -> Result<(), StateError> {
-    let base = file(folder);
-    let beside = |suffix: &str| {
-        let mut name = base.clone().into_os_string();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    for suffix in ["-wal", "-shm", "-journal"] {
-        let kept = beside(&format!(".damaged{suffix}"));
-        remove(&kept)?;
-        match fs::rename(beside(suffix), &kept) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
+    SUFFIXES.into_iter().try_for_each(|suffix| replace(&beside(folder, suffix), &kept(folder, suffix)))
+}
+
+/// Undoes it, where no new database could be made.
+pub(super) fn take_back(folder: &Path) -> Result<(), StateError> {
+    SUFFIXES.into_iter().try_for_each(|suffix| replace(&kept(folder, suffix), &beside(folder, suffix)))
+}
+
+fn beside(folder: &Path, suffix: &str) -> PathBuf {
+    folder.join(format!("state.db{suffix}"))
+}
+
+fn kept(folder: &Path, suffix: &str) -> PathBuf {
+    folder.join(format!("state.db.damaged{suffix}"))
+}
+
+/// Puts one file in place of another; where there is none, there is none afterwards.
+fn replace(from: &Path, to: &Path) -> Result<(), StateError> {
+    remove(to)?;
+    match fs::rename(from, to) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
     }
-    Ok(fs::rename(&base, beside(".damaged"))?)
 }
 
 fn remove(path: &Path) -> Result<(), StateError> {

@@ -58,3 +58,19 @@ fn a_second_agent_on_the_same_folder_is_refused() {
     assert!(matches!(second, Err(StateError::InUse)));
     verify(&state);
 }
+
+#[test]
+fn what_was_set_aside_is_taken_back_whole_where_no_new_one_could_be_made() {
+    let folder = Folder::new();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("state.db"), "old").unwrap();
+    std::fs::write(path("state.db-wal"), "old log").unwrap();
+    database::set_aside(folder.path()).unwrap();
+    assert!(!path("state.db").exists() && !path("state.db-wal").exists());
+    std::fs::write(path("state.db"), "half").unwrap();
+    std::fs::write(path("state.db-journal"), "half").unwrap();
+    database::take_back(folder.path()).unwrap();
+    let read = |name: &str| std::fs::read_to_string(path(name)).ok();
+    assert_eq!(read("state.db").zip(read("state.db-wal")), Some(("old".to_owned(), "old log".to_owned())));
+    assert!(!path("state.db-journal").exists() && !path("state.db.damaged").exists());
+}

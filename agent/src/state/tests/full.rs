@@ -111,3 +111,13 @@ fn on_a_nearly_full_disk_the_spool_shrinks_to_what_the_floor_leaves() {
     assert!(all(&state).iter().any(|item| matches!(item, Item::Tombstone(gap) if gap.reason == DropReason::DiskFull)));
     verify(&state);
 }
+
+#[test]
+fn the_reserve_is_set_aside_again_though_the_disk_stays_short_of_room() {
+    let folder = Folder::new();
+    let ask: Ask = Arc::new(|_: &Path| Ok(Room { free: 100 << 20, total: 100 << 30 }));
+    let mut state = State::open(Options { bound: 64 << 20, ask, ..options(&folder) }, Duration::ZERO).unwrap();
+    assert!(state.allowed() < 64 << 20 && state.use_reserve() && !state.is_reserved());
+    append(&mut state, report("x"), MINUTE).unwrap();
+    assert!(state.is_reserved());
+}

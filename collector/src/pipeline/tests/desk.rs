@@ -133,6 +133,9 @@ impl Tx for Desk {
     fn save_message(&mut self, _: &Message) -> Result<()> {
         unreachable!()
     }
+    fn touch(&mut self) -> Result<()> {
+        unreachable!()
+    }
     fn audit(&mut self, _: &AuditEntry) -> Result<()> {
         unreachable!()
     }

@@ -135,3 +135,17 @@ fn a_full_disk_takes_nothing_and_once_there_is_room_the_same_record_is_taken() {
     bench.store.commit(&mut |tx| web.take(tx, &record).map(drop)).unwrap();
     assert_eq!((bench.view(&web).tables["php"].rows.len(), bench.verify()), (2000, (2, String::new())));
 }
+
+#[test]
+fn a_touch_changes_nothing_and_is_written_all_the_same() {
+    let mut bench = Bench::new();
+    let web = bench.enrol(1);
+    let path = bench.folder.file("db-wal");
+    let size = || std::fs::metadata(&path).unwrap().len();
+    let (before, view) = (size(), bench.view(&web));
+    bench.tx(|_| Ok(()));
+    assert_eq!(size(), before, "an empty transaction writes nothing, so it says nothing of the disk");
+    bench.tx(|tx| tx.touch());
+    assert!(size() > before);
+    assert_eq!(bench.view(&web), view);
+}
