@@ -21,9 +21,25 @@ use crate::config::{self, Config, Mistakes};
 use crate::watcher::Spec;
 use terminal::Terminal;
 
+const EXAMPLES: &str = "\
+Examples:
+  plumb-agent once                       what is on this host, now
+  plumb-agent once --watcher php --json
+  plumb-agent check                      what cannot be read, and how to grant it
+  plumb-agent status                     connection, spool, own cost
+
+With --json a command prints one JSON document. Exit codes: 0 done, 1 could not,
+2 wrong usage.";
+
 /// Watches one web host and reports to a plumb collector. It reads, and does nothing else.
 #[derive(Parser)]
-#[command(name = "plumb-agent", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "plumb-agent",
+    version,
+    arg_required_else_help = true,
+    after_help = EXAMPLES,
+    max_term_width = 100
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -35,14 +51,24 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Observe and deliver, until stopped.
+    #[command(after_help = "Examples:\n  plumb-agent run\n  plumb-agent run --config agent.toml")]
     Run(Configured),
     /// Observe once, print, and leave. Needs no collector and no configuration, and writes nothing.
+    #[command(
+        after_help = "Examples:\n  plumb-agent once\n  plumb-agent once --watcher php --json\n  plumb-agent once --root /mnt/image"
+    )]
     Once(once::Args),
     /// Show what is discovered, what cannot be read and how to grant it, and mistakes in the configuration.
+    #[command(after_help = "Examples:\n  plumb-agent check\n  plumb-agent check --json | jq .problems")]
     Check(Printed),
     /// Enrol this host at a collector, with a token that it has made.
+    #[command(
+        after_help = "Examples:\n  plumb-agent enroll --collector https://collector.example.com:7444 --token-file token\n\n\
+                            `plumb-collector token create` prints the whole line to paste."
+    )]
     Enroll(enroll::Args),
     /// Show what the running agent says of itself.
+    #[command(after_help = "Examples:\n  plumb-agent status\n  plumb-agent status --json | jq .spool")]
     Status(Printed),
 }
 
@@ -127,5 +153,15 @@ mod tests {
     #[test]
     fn the_definition_of_the_command_line_holds_together() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_examples() {
+        let mut cli = super::Cli::command();
+        cli.build();
+        for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("\nExamples:\n  plumb-agent "), "{help}");
+        }
     }
 }

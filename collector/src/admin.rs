@@ -11,8 +11,10 @@ use clap::{Args, Parser, Subcommand};
 use jiff::{Span, SpanRelativeTo};
 use plumb_proto::time::{Clock, SystemClock, Timestamp};
 use plumb_proto::untrusted::Untrusted;
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::cli::printer::words::count;
 use crate::config::Config;
 use crate::drift::policy::Policy;
 use crate::enroll::ca::Authority;
@@ -26,6 +28,12 @@ Examples:
   plumb-collector token create                      the line to paste on a new host
   plumb-collector token create --name web-1 --group client=acme --ttl 30m
   plumb-collector check                             is everything as it should be?";
+
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  plumb-collector token create
+  plumb-collector token create --name web-1 --group client=acme --ttl 30m
+  plumb-collector token create --uses 20 --ttl 4h --json | jq -r .line";
 
 #[derive(Parser)]
 #[command(
@@ -46,19 +54,23 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the collector
+    #[command(after_help = "Examples:\n  plumb-collector serve\n  plumb-collector serve --config collector.toml")]
     Serve,
     /// Tokens, with which hosts enrol
+    #[command(after_help = CREATE_EXAMPLES)]
     Token {
         #[command(subcommand)]
         command: TokenCommand,
     },
     /// Check configuration, rules, store and the chains of the history
-    Check,
+    #[command(after_help = "Examples:\n  plumb-collector check\n  plumb-collector check --json | jq .history")]
+    Check(CheckArguments),
 }
 
 #[derive(Subcommand)]
 enum TokenCommand {
     /// Make a token, and print the one line to paste on the host
+    #[command(after_help = CREATE_EXAMPLES)]
     Create(TokenArguments),
 }
 
@@ -76,6 +88,16 @@ struct TokenArguments {
     /// A label that the host gets; may be given more than once
     #[arg(long, value_name = "K=V", value_parser = label)]
     group: Vec<(String, String)>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct CheckArguments {
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 fn span(text: &str) -> Result<Duration, String> {
@@ -107,7 +129,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(config) => match cli.command {
             Command::Serve => serve(config, clock),
             Command::Token { command: TokenCommand::Create(arguments) } => token(&config, arguments, clock.as_ref()),
-            Command::Check => check(&config),
+            Command::Check(arguments) => check(&config, arguments.json),
         },
     };
     match done {
@@ -180,12 +202,28 @@ fn token(config: &Config, arguments: TokenArguments, clock: &dyn Clock) -> Resul
     let url = format!("https://{}", serve::with_port(&advertised(config.advertise.as_deref()), config.enroll.port()));
     let line = token.line();
     let line = String::from_utf8_lossy(line.expose());
-    print_line(&format!("printf %s {line} | plumb-agent enroll --collector {url} --token-file -"))?;
-    eprintln!(
-        "Paste this line on the host, as root. It is good until {}.",
-        Timestamp::from_secs(row.expires.millis() / 1000)
-    );
+    let line = format!("printf %s {line} | plumb-agent enroll --collector {url} --token-file -");
+    let expires = Timestamp::from_secs(row.expires.millis() / 1000);
+    if arguments.json {
+        return print_line(&serde_json::to_string(&TokenJson {
+            line,
+            expires: expires.to_string(),
+            uses: row.uses_left,
+        })?);
+    }
+    print_line(&line)?;
+    let hosts = if row.uses_left == 1 { "the host".to_owned() } else { format!("up to {} hosts", row.uses_left) };
+    eprintln!("Paste this line on {hosts}, as root. It is good until {expires}.");
     Ok(())
+}
+
+/// A token as `token create --json` prints it.
+#[derive(Serialize)]
+struct TokenJson {
+    /// The line to paste, with the token in it.
+    line: String,
+    expires: String,
+    uses: u32,
 }
 
 fn print_line(line: &str) -> Result<()> {
@@ -194,27 +232,56 @@ fn print_line(line: &str) -> Result<()> {
     writeln!(out, "{line}").and_then(|()| out.flush()).context("print")
 }
 
-fn check(config: &Config) -> Result<()> {
-    print_line("configuration  ok")?;
+/// What was checked, as `check --json` prints it. The configuration is in order, or nothing else is looked at.
+#[derive(Serialize)]
+struct Checked {
+    configuration: &'static str,
+    /// Rules in force.
+    rules: usize,
+    /// Hosts in the store; none: there is no store yet.
+    hosts: Option<usize>,
+    history: Option<History>,
+}
+
+#[derive(Serialize)]
+struct History {
+    links: u64,
+    faults: Vec<String>,
+}
+
+fn check(config: &Config, json: bool) -> Result<()> {
     let path = database(&config.state_dir);
-    if !path.exists() {
-        let policy = load_policy(config, &[])?;
-        print_line(&format!("rules          ok, {} in force", policy.rules().len()))?;
-        return print_line(&format!("store          none yet: {} is made at the first start", path.display()));
+    let checked = if path.exists() {
+        let store = open_store(&config.state_dir)?;
+        let mut questions = store.questions()?;
+        let rules = load_policy(config, &questions.schema()?)?.rules().len();
+        let hosts = questions.hosts()?.len();
+        let (links, faults) = questions.verify()?;
+        Checked { configuration: "ok", rules, hosts: Some(hosts), history: Some(History { links, faults }) }
+    } else {
+        Checked { configuration: "ok", rules: load_policy(config, &[])?.rules().len(), hosts: None, history: None }
+    };
+    if json {
+        print_line(&serde_json::to_string(&checked)?)?;
+    } else {
+        print_line("configuration  ok")?;
+        print_line(&format!("rules          ok, {} in force", checked.rules))?;
+        match checked.hosts {
+            Some(hosts) => print_line(&format!("store          ok, {}", count(hosts, "host", "hosts")))?,
+            None => print_line(&format!("store          none yet: {} is made at the first start", path.display()))?,
+        }
     }
-    let store = open_store(&config.state_dir)?;
-    let mut questions = store.questions()?;
-    let policy = load_policy(config, &questions.schema()?)?;
-    print_line(&format!("rules          ok, {} in force", policy.rules().len()))?;
-    print_line(&format!("store          ok, {} hosts", questions.hosts()?.len()))?;
-    let (links, faults) = questions.verify()?;
-    if faults.is_empty() {
-        return print_line(&format!("history        ok, {links} links of its chains hold"));
+    let Some(History { links, faults }) = checked.history else { return Ok(()) };
+    if !json && faults.is_empty() {
+        print_line(&format!("history        ok, every link of its chains holds ({links})"))?;
     }
-    for fault in &faults {
+    for fault in faults.iter().filter(|_| !json) {
         print_line(&format!("history        BROKEN: {fault}"))?;
     }
-    bail!("the history is not what was received: {} faults", faults.len())
+    if faults.is_empty() {
+        return Ok(());
+    }
+    bail!("the history is not what was received: {}", count(faults.len(), "fault", "faults"))
 }
 
 fn load_policy(config: &Config, declared: &[plumb_proto::model::TableDecl]) -> Result<Policy> {

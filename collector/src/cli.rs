@@ -169,6 +169,10 @@ mod tests {
             assert!(command.get_about().is_some());
             let examples = help.find("\nExamples:").unwrap();
             assert!(help[..examples].lines().all(|line| line.chars().count() <= 80), "{help}");
+            for part in command.get_subcommands_mut().filter(|part| part.get_name() != "help") {
+                let help = part.render_long_help().to_string();
+                assert!(help.contains("\nExamples:\n  plumb "), "{help}");
+            }
         }
     }
 

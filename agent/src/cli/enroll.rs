@@ -36,8 +36,12 @@ pub(super) fn run(args: &Args, root: &Path, specs: &[Spec], terminal: &Terminal)
     let clock = Arc::new(SystemClock::new());
     let hostname = Host::new(root, clock.clone()).name().context("this host has no name")?;
     let enrolled = enroll(&EnrollOptions { collector: args.collector.clone(), token, dir, hostname }, clock)?;
+    let next = match args.configured.config.as_os_str() == crate::config::FILE {
+        true => "systemctl enable --now plumb-agent".to_owned(),
+        false => format!("plumb-agent run --config {}", args.configured.config.display()),
+    };
     terminal.print(&format!(
-        "enrolled as {} ({}); records go to {}\nnext: systemctl enable --now plumb-agent\n",
+        "enrolled as {} ({}); records go to {}\nnext: {next}\n",
         plumb_proto::untrusted::Untrusted::from(enrolled.name.as_str()),
         enrolled.host,
         plumb_proto::untrusted::Untrusted::from(enrolled.ingest.as_str()),
@@ -57,11 +61,12 @@ fn token(file: &Path) -> anyhow::Result<Secret> {
         true => std::io::stdin().take(limit + 1).read_to_end(&mut bytes),
         false => std::fs::File::open(file).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)),
     };
-    read.with_context(|| format!("read the token from {}", file.display()))?;
+    let place = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
+    read.with_context(|| format!("read the token from {place}"))?;
     let token = Secret::new(bytes.trim_ascii());
     bytes.fill(0);
     if token.expose().is_empty() || token.expose().len() > limits::TOKEN_FILE {
-        anyhow::bail!("there is no token in {}", file.display());
+        anyhow::bail!("there is no token in {place}");
     }
     Ok(token)
 }

@@ -173,7 +173,8 @@ fn page(host: &Host, seen: &Seen, terminal: &Terminal) -> String {
 fn headline(host: &Host, seen: &Seen, terminal: &Terminal) -> String {
     let name = host.name().map(|name| plumb_proto::untrusted::Untrusted::from(name).to_string());
     let name = terminal.paint(name.as_deref().unwrap_or("a host without a name"), Style::Heading);
-    let parts = [seen.os("name"), seen.os("version"), seen.os("kernel"), seen.os("arch")];
+    let system = [seen.os("name"), seen.os("version")].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let parts = [Some(system).filter(|system| !system.is_empty()), seen.os("kernel"), seen.os("arch")];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let about = if parts.is_empty() { String::new() } else { format!("  {}", parts.join(", ")) };
     format!("{name}{about}\n")

@@ -53,9 +53,11 @@ pub(super) fn run(args: &Printed, specs: &[Spec], terminal: &Terminal) -> anyhow
 /// All of it for people.
 fn page(status: &Status, running: bool, terminal: &Terminal) -> String {
     let (word, style) = match (running, status.stopped) {
-        (true, _) => (format!("running since {}", status.started), Style::Good),
-        (false, true) => (format!("stopped at {}", status.written), Style::Warning),
-        (false, false) => (format!("not running: it said nothing since {}", status.written), Style::Bad),
+        (true, _) => (format!("running since {}", to_the_second(&status.started)), Style::Good),
+        (false, true) => (format!("stopped at {}", to_the_second(&status.written)), Style::Warning),
+        (false, false) => {
+            (format!("not running: it said nothing since {}", to_the_second(&status.written)), Style::Bad)
+        }
     };
     let mut text = format!(
         "{} {}\n",
@@ -70,7 +72,7 @@ fn page(status: &Status, running: bool, terminal: &Terminal) -> String {
         table.row(vec![
             watched.name.clone(),
             format!("{} s", watched.every_seconds),
-            watched.looked.clone().unwrap_or_else(|| "not yet".to_owned()),
+            watched.looked.as_deref().map_or_else(|| "not yet".to_owned(), to_the_second),
             watched.outcome.clone().unwrap_or_default(),
             watched.facts.to_string(),
             watched.problems.len().to_string(),
@@ -81,12 +83,18 @@ fn page(status: &Status, running: bool, terminal: &Terminal) -> String {
     text + &once::problems(&all, terminal)
 }
 
+/// An RFC 3339 time of the status for people, such as `2026-11-21 10:01:02 UTC`.
+fn to_the_second(time: &str) -> String {
+    let second = time.split(['.', 'Z']).next().unwrap_or(time);
+    format!("{} UTC", second.replace('T', " "))
+}
+
 /// The lines above the watchers.
 pub(super) fn lines(status: &Status) -> Vec<(&'static str, String)> {
     let connection = &status.connection;
     let said = match connection.state.as_str() {
         "connected" => {
-            let since = connection.since.as_deref().unwrap_or("a while");
+            let since = connection.since.as_deref().map_or_else(|| "a while".to_owned(), to_the_second);
             format!(
                 "connected since {since}; the collector's clock is {} ms from ours",
                 connection.skew_ms.unwrap_or(0)
@@ -121,11 +129,10 @@ pub(super) fn lines(status: &Status) -> Vec<(&'static str, String)> {
     lines.push((
         "cost",
         format!(
-            "{} resident, {} of it anonymous; {} of processor time{}",
+            "{} resident, {} of it anonymous; {} of processor time",
             units::bytes(cost.rss_bytes),
             units::bytes(cost.rss_anon_bytes),
-            units::seconds(cost.cpu_seconds),
-            ""
+            units::seconds(cost.cpu_seconds)
         ),
     ));
     lines.push(("sandbox", format!("seccomp {}, landlock {}", status.sandbox.seccomp, status.sandbox.landlock)));
@@ -138,6 +145,12 @@ pub(super) fn lines(status: &Status) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_told_to_the_second() {
+        assert_eq!(to_the_second("2026-11-21T10:01:02.345Z"), "2026-11-21 10:01:02 UTC");
+        assert_eq!(to_the_second("2026-11-21T10:01:02Z"), "2026-11-21 10:01:02 UTC");
+    }
 
     #[test]
     fn what_is_wrong_is_said_and_what_is_not_is_not() {

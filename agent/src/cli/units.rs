@@ -32,20 +32,21 @@ pub(super) fn sample(name: &str, value: f64) -> String {
     }
 }
 
-/// With binary prefixes (IEC 80000-13).
+/// With binary prefixes (IEC 80000-13), rounded as the collector rounds.
+#[allow(clippy::cast_precision_loss)] // four digits of it are shown
 pub(super) fn bytes(count: u64) -> String {
-    let mut unit = "B";
-    let (mut whole, mut rest) = (count, 0);
+    let (mut size, mut unit) = (count as f64, "B");
     for next in ["KiB", "MiB", "GiB", "TiB", "PiB"] {
-        if whole < 1024 {
+        // 1023.95 would be shown as 1024.0.
+        if size < if unit == "B" { 1024.0 } else { 1023.95 } {
             break;
         }
-        (whole, rest, unit) = (whole / 1024, whole % 1024, next);
+        (size, unit) = (size / 1024.0, next);
     }
     match unit {
-        "B" => format!("{whole} B"),
-        _ if whole < 100 => format!("{whole}.{} {unit}", rest * 10 / 1024),
-        _ => format!("{whole} {unit}"),
+        "B" => format!("{size:.0} B"),
+        _ if size < 100.0 => format!("{size:.1} {unit}"),
+        _ => format!("{size:.0} {unit}"),
     }
 }
 
@@ -85,7 +86,7 @@ mod tests {
     fn numbers_are_shown_in_the_unit_of_their_name() {
         assert_eq!(sample("memory_available_bytes", 1_649_267_441.0), "1.5 GiB");
         assert_eq!(sample("disk_used_bytes", 512.0), "512 B");
-        assert_eq!(sample("disk_size_bytes", 500_107_862_016.0), "465 GiB");
+        assert_eq!(sample("disk_size_bytes", 500_107_862_016.0), "466 GiB");
         assert_eq!(sample("cpu_seconds_total", 93_784.5), "1 d 2 h");
         assert_eq!(sample("uptime_seconds", 59.5), "59.50 s");
         assert_eq!(sample("load_ratio", 0.123), "12.3 %");

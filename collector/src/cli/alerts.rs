@@ -27,6 +27,7 @@ pub(super) struct Arguments {
 #[derive(Subcommand)]
 enum What {
     /// Send a receiver a test message now, and say what it answered
+    #[command(after_help = "Examples:\n  plumb alerts test ops")]
     Test {
         /// Name of the receiver, as collector.toml has it
         receiver: String,

@@ -1,6 +1,7 @@
 //! `plumb drift`: what has drifted, since when, and why.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
@@ -274,7 +275,7 @@ pub(super) fn block(drift: &Drift, printer: &mut Printer, host: bool) -> Result<
 fn since(drift: &Drift, printer: &Printer) -> String {
     let since = at(drift.since_ms);
     let end = drift.closed_ms.map_or(printer.now(), at);
-    let long = span(end.since(since));
+    let long = span(end.since(since).max(Duration::from_secs(1)));
     match (printer.is_wide(), drift.closed_ms) {
         (true, None) => format!("{long}, from {} on", moment(since)),
         (true, Some(_)) => format!("{long}, from {} to {}", moment(since), moment(end)),

@@ -17,6 +17,9 @@ use super::printer::values::{at, field, object, said, shown};
 use super::printer::words::{ago, count};
 use super::printer::{Printer, Style};
 
+/// What names a row is kept in one piece up to this width.
+const KEY: usize = 48;
+
 /// One table over all hosts: which host has what
 ///
 /// `plumb schema` lists the tables. A `?` stands for what could not be read; the reason is in --json and in `plumb host`.
@@ -103,7 +106,7 @@ fn table(decl: &TableDecl, rows: &[Row], printer: &Printer) -> Table {
     let all = decl.columns.iter().map(|column| column.name.as_str()).filter(|name| told(name));
     let names: Vec<&str> = all.collect();
     // Titles are names of columns, which only this answer knows; a table's titles are fixed. So they are its first row.
-    let mut columns: Vec<Column> = vec![column(""), column("").wraps()];
+    let mut columns: Vec<Column> = vec![column(""), column("").wraps().least(KEY)];
     for position in 0..names.len() {
         columns.push(column("").wraps().spare(u8::try_from(position).unwrap_or(u8::MAX)));
     }

@@ -35,6 +35,7 @@ pub(super) struct Arguments {
 #[derive(Subcommand)]
 enum Decision {
     /// Give a host another name; its history stays
+    #[command(after_help = "Examples:\n  plumb host rename web-1 shop.example.org")]
     Rename {
         /// Its name now
         name: String,
@@ -42,6 +43,7 @@ enum Decision {
         to: String,
     },
     /// Set labels of a host: NAME=VALUE sets one, NAME= takes it away
+    #[command(after_help = "Examples:\n  plumb host group web-1 client=acme role=web\n  plumb host group web-1 role=")]
     Group {
         /// Name of the host
         name: String,
@@ -50,11 +52,13 @@ enum Decision {
         labels: Vec<String>,
     },
     /// Take a host out of service: it is no longer listed nor judged and may not report; its history stays
+    #[command(after_help = "Examples:\n  plumb host retire web-1")]
     Retire {
         /// Name of the host
         name: String,
     },
     /// Never accept this host's certificate again, such as when its key was stolen; its stream is closed at once
+    #[command(after_help = "Examples:\n  plumb host revoke web-1")]
     Revoke {
         /// Name of the host
         name: String,

@@ -64,7 +64,11 @@ pub(super) fn id(host: &Host) -> String {
 }
 
 pub(super) async fn run(arguments: Arguments, query: &mut Query, printer: &mut Printer) -> Result<()> {
+    let narrowed = !arguments.group.is_empty();
     let hosts = query.hosts(HostsRequest { groups: arguments.group }).await?;
+    if narrowed && hosts.is_empty() && !printer.is_json() {
+        return printer.note("No host has these labels. `plumb hosts` shows those there are.");
+    }
     print(&hosts, printer)
 }
 

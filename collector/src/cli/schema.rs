@@ -77,7 +77,7 @@ fn one(table: &TableDecl, printer: &mut Printer) -> Result<()> {
         list.row([name, kind(each.kind).into(), role(each.role).into(), each.doc.clone().into()]);
     }
     printer.table(&list)?;
-    printer.note("Columns of role `state` are compared with the baseline; `moving` ones never drift by changing.")
+    printer.note("Columns of role `state` are compared with the baseline;\n`moving` ones never drift by changing.")
 }
 
 fn json(table: &TableDecl) -> TableJson<'_> {

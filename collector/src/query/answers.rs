@@ -70,9 +70,14 @@ pub(super) fn host_named(questions: &mut dyn Questions, name: &str) -> Result<Ho
     if let Some(host) = hosts.iter().find(|host| host.name == name) {
         return Ok(host.clone());
     }
+    Err(no_host(name, &hosts))
+}
+
+/// There is none of this name; `hosts` says which there are.
+pub(super) fn no_host(name: &str, hosts: &[HostRow]) -> Status {
     let meant = plumb_proto::nearest::nearest(name, hosts.iter().map(|host| host.name.as_str()));
     let hint = meant.map_or_else(|| "`plumb hosts` lists them".to_owned(), |meant| format!("did you mean {meant}?"));
-    Err(Status::not_found(format!("there is no host \"{name}\": {hint}")))
+    Status::not_found(format!("there is no host \"{}\": {hint}", plumb_proto::untrusted::Untrusted::from(name)))
 }
 
 pub(super) fn optional_host(questions: &mut dyn Questions, name: &str) -> Result<Option<HostRow>, Status> {

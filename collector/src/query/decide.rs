@@ -10,7 +10,7 @@ use plumb_proto::time::Timestamp;
 use plumb_proto::untrusted::Untrusted;
 use tonic::{Request, Status};
 
-use super::answers::{drift, host_named, named};
+use super::answers::{drift, host_named, named, no_host};
 use super::{Service, failed, invalid, summary, who};
 use crate::drift::{DriftState, Kind, KnownDrift, Subject};
 use crate::enroll::token::host_name;
@@ -145,7 +145,7 @@ impl Service {
         let who = who(&request)?.to_string();
         let subject = name.clone();
         let host = self.decide("rename", who, subject, move |tx, _| {
-            let Some(host) = tx.host_named(&name)? else { return Ok(Err(no_host(&name))) };
+            let Some(host) = tx.host_named(&name)? else { return Ok(Err(no_host(&name, &tx.hosts()?))) };
             if tx.host_named(&to)?.is_some_and(|other| other.id != host.id) {
                 return Ok(Err(Status::already_exists(format!("there is a host \"{to}\" already"))));
             }
@@ -174,7 +174,9 @@ impl Service {
         let who = who(&request)?.to_string();
         let subject = asked.name.clone();
         let host = self.decide("group", who, subject, move |tx, _| {
-            let Some(mut host) = tx.host_named(&asked.name)? else { return Ok(Err(no_host(&asked.name))) };
+            let Some(mut host) = tx.host_named(&asked.name)? else {
+                return Ok(Err(no_host(&asked.name, &tx.hosts()?)));
+            };
             for name in &asked.remove {
                 host.groups.remove(name);
             }
@@ -208,7 +210,7 @@ impl Service {
         let (pipeline, name) = (self.parts.pipeline.clone(), name.to_owned());
         let subject = name.clone();
         let host = self.decide(action, who, subject, move |tx, now| {
-            let Some(host) = tx.host_named(&name)? else { return Ok(Err(no_host(&name))) };
+            let Some(host) = tx.host_named(&name)? else { return Ok(Err(no_host(&name, &tx.hosts()?))) };
             pipeline.expire(tx, &host.id, now, &|_| true)?;
             let host = HostRow { state, ..host };
             tx.save_host(&host)?;
@@ -244,10 +246,6 @@ impl Service {
             took_ms: u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX),
         })
     }
-}
-
-fn no_host(name: &str) -> Status {
-    Status::not_found(format!("there is no host \"{}\": `plumb hosts` lists them", Untrusted::from(name)))
 }
 
 fn note(text: &str) -> Option<&str> {

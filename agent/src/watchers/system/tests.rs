@@ -166,3 +166,10 @@ fn containers_and_machines_are_told_apart() {
     assert_eq!(kind("/sys/class/dmi/id/sys_vendor", "Dell Inc.\n"), "none");
     assert_eq!(kind("/proc/cpuinfo", "flags : fpu\n"), "none");
 }
+
+#[test]
+fn a_machine_made_from_an_image_of_a_container_is_no_container() {
+    let host = stage(&SPEC).file("/proc/stat", STAT).file("/.dockerenv", "").file("/proc/2/comm", "kthreadd\n");
+    let host = host.file("/proc/cpuinfo", "flags : fpu hypervisor\n");
+    assert!(host.look().contains("virtualization=vm-other"));
+}

@@ -33,7 +33,7 @@ pub(super) fn disks(whole: &HostPart, printer: &Printer) -> Table {
     let mounts: BTreeMap<&[u8], &Row> =
         whole.rows.iter().filter(|row| row.table == "mount").map(|row| (row.key.as_slice(), row)).collect();
     let mut table = Table::new(&[
-        column("").wraps(),
+        column("").wraps().least(44),
         column(""),
         column("").right(),
         column(""),
@@ -117,7 +117,7 @@ pub(super) fn support(row: &Row) -> Cell {
     match support.days_left {
         None => format!("patched by {}, {}{note}", support.by, support.last_day).into(),
         Some(left) if left < 0 => {
-            Cell::new(format!("no fixes since {} ({}){note}", support.last_day, support.by), Style::Critical)
+            Cell::new(format!("not patched since {} ({}){note}", support.last_day, support.by), Style::Critical)
         }
         Some(left) => {
             let style = if left < 90 { Style::Warning } else { Style::Plain };

@@ -1,7 +1,7 @@
-//! Tables that adapt: columns that nobody needs go first, then long cells are wrapped. Without a terminal nothing is cut,
-//! left out or wrapped.
+//! Tables that adapt: columns that nobody needs go first, then long cells are wrapped, paths behind a slash. Without a
+//! terminal nothing is cut, left out or wrapped.
 
-use comfy_table::{Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, TableStyle};
+use comfy_table::{Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, TableStyle, Width};
 
 use super::Style;
 
@@ -41,12 +41,14 @@ pub struct Column {
     spare: u8,
     /// Its cells may be wrapped.
     wraps: bool,
+    /// Others are left out, or wrapped, before this one gets narrower.
+    least: usize,
 }
 
 /// A column that is always there and never wrapped.
 #[must_use]
 pub const fn column(title: &'static str) -> Column {
-    Column { title, right: false, spare: 0, wraps: false }
+    Column { title, right: false, spare: 0, wraps: false, least: NARROWEST }
 }
 
 impl Column {
@@ -60,6 +62,12 @@ impl Column {
     #[must_use]
     pub const fn spare(self, order: u8) -> Self {
         Self { spare: order, ..self }
+    }
+
+    /// Wrapped only where it is wider than this.
+    #[must_use]
+    pub const fn least(self, least: usize) -> Self {
+        Self { least, ..self }
     }
 
     /// Long cells go on in the next line.
@@ -81,6 +89,8 @@ pub struct Table {
 const NARROWEST: usize = 24;
 /// Blanks between columns.
 const GAP: u16 = 2;
+/// Where a path may go on in the next line; it has no width, and never leaves this file.
+const BREAK: char = '\u{200b}';
 
 impl Table {
     /// A table without rows.
@@ -140,7 +150,7 @@ impl Table {
         let indent = " ".repeat(self.indent);
         let mut text = String::new();
         for line in self.fill(&shown, room, color).lines() {
-            text.push_str(format!("{indent}{line}").trim_end());
+            text.push_str(format!("{indent}{line}").replace(BREAK, "").trim_end());
             text.push('\n');
         }
         text
@@ -156,7 +166,10 @@ impl Table {
         let mut widths: Vec<(usize, usize)> = Vec::new();
         for (column, natural) in shown.iter().zip(natural) {
             let natural = usize::from(natural);
-            widths.push((*column, if self.columns[*column].wraps { natural.min(NARROWEST) } else { natural }));
+            widths.push((
+                *column,
+                if self.columns[*column].wraps { natural.min(self.columns[*column].least) } else { natural },
+            ));
         }
         let needed = |widths: &[(usize, usize)]| -> usize {
             widths.iter().map(|(_, width)| width + usize::from(GAP)).sum::<usize>().saturating_sub(usize::from(GAP))
@@ -182,7 +195,7 @@ impl Table {
             Some(room) => {
                 table.set_content_arrangement(ContentArrangement::Dynamic);
                 // The last column's padding may hang over the edge: it is blank, and trimmed.
-                table.set_width(u16::try_from(room).unwrap_or(u16::MAX).saturating_add(GAP));
+                table.set_width(saturated(room).saturating_add(GAP));
             }
             None => {
                 table.set_content_arrangement(ContentArrangement::Disabled);
@@ -195,7 +208,14 @@ impl Table {
         for row in &self.rows {
             table.add_row(shown.iter().map(|column| cell(&row[*column].text, row[*column].style)).collect::<Vec<_>>());
         }
+        let natural = table.column_max_content_widths();
+        let least = |(column, natural): (&usize, &u16)| match self.columns[*column].wraps {
+            true => usize::from(*natural).min(self.columns[*column].least) + usize::from(GAP),
+            false => usize::from(*natural) + usize::from(GAP),
+        };
+        let fits = room.is_some_and(|room| shown.iter().zip(&natural).map(least).sum::<usize>() <= room);
         for (position, column) in shown.iter().enumerate() {
+            let least = natural.get(position).map(|natural| least((column, natural)));
             let Some(set) = table.column_mut(position) else { continue };
             set.set_padding((0, GAP));
             let settings = self.columns[*column];
@@ -204,14 +224,23 @@ impl Table {
             }
             if room.is_some() && !settings.wraps {
                 set.set_constraint(ColumnConstraint::ContentWidth);
+            } else if let Some(least) = least.filter(|_| fits && settings.least > NARROWEST) {
+                set.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(saturated(least))));
             }
         }
         table
     }
 }
 
+fn saturated(width: usize) -> u16 {
+    u16::try_from(width).unwrap_or(u16::MAX)
+}
+
 fn cell(text: &str, style: Style) -> comfy_table::Cell {
-    let cell = comfy_table::Cell::new(text);
+    let cell = match text.contains('/') && !text.contains([' ', BREAK]) {
+        true => comfy_table::Cell::new(text.replace('/', &format!("/{BREAK}"))).set_delimiter(BREAK),
+        false => comfy_table::Cell::new(text),
+    };
     match style {
         Style::Plain => cell,
         Style::Bold => cell.add_attribute(Attribute::Bold),
@@ -254,6 +283,19 @@ mod tests {
              \x20            fox jumps\n\
              a      1234  short\n"
         );
+    }
+
+    #[test]
+    fn a_path_goes_on_behind_a_slash() {
+        let mut table = Table::new(&[column("FILE").wraps(), column("N")]);
+        table.row(["/usr/lib/apache2/modules/libphp8.2.so".into(), "7".into()]);
+        assert_eq!(
+            table.render(Some(30), false),
+            "FILE                         N\n\
+             /usr/lib/apache2/modules/    7\n\
+             libphp8.2.so\n"
+        );
+        assert_eq!(table.render(None, false).lines().nth(1), Some("/usr/lib/apache2/modules/libphp8.2.so  7"));
     }
 
     #[test]
