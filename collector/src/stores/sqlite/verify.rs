@@ -47,7 +47,10 @@ fn pages(conn: &Connection) -> Result<Vec<String>> {
     let mut damages = Vec::new();
     for table in tables {
         let mut said = Vec::new();
-        conn.pragma(None, "quick_check", &table, |row| Ok(said.push(row.get::<_, String>(0)?)))?;
+        conn.pragma(None, "quick_check", &table, |row| {
+            said.push(row.get::<_, String>(0)?);
+            Ok(())
+        })?;
         let faults = said.into_iter().filter(|line| line != "ok").take(DAMAGES);
         damages.extend(faults.map(|line| format!("table {table} is damaged: {}", line.replace('\n', "; "))));
     }
