@@ -161,19 +161,13 @@ impl Lab {
     }
 
     /// True while the process that was started as agent is there.
-    ///
-    /// # Panics
-    /// The system does not tell.
     pub fn agent_runs(&mut self) -> bool {
-        self.agent.as_mut().is_some_and(|child| child.try_wait().expect("its state").is_none())
+        runs(&mut self.agent)
     }
 
     /// True while the process that was started as collector is there.
-    ///
-    /// # Panics
-    /// The system does not tell.
     pub fn collector_runs(&mut self) -> bool {
-        self.collector.as_mut().is_some_and(|child| child.try_wait().expect("its state").is_none())
+        runs(&mut self.collector)
     }
 
     /// Kills the agent with SIGKILL and waits for its end.
@@ -328,6 +322,10 @@ impl Lab {
         let lines: Vec<_> = text.lines().rev().take(30).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
+}
+
+fn runs(child: &mut Option<Child>) -> bool {
+    child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
 }
 
 fn end(child: &mut Option<Child>) {

@@ -257,3 +257,25 @@ fn a_store_with_rotten_pages_is_not_called_sound() {
     rot(&path);
     is_refused_and_left((lab, writer, path), &good, &["is damaged or no database", "restore a backup"]);
 }
+
+#[test]
+fn a_store_with_one_rotten_page_anywhere_is_not_called_sound() {
+    let (lab, writer, path) = stopped_collector("store-one-page");
+    assert!(writer.finish() > 0);
+    let good = fs::read(&path).expect("a store");
+    let free: i64 = Connection::open(&path)
+        .expect("a store")
+        .query_row("PRAGMA freelist_count", [], |row| row.get(0))
+        .expect("a count");
+    assert_eq!(free, 0, "a page that holds nothing may rot");
+    let mut sound = Vec::new();
+    for page in 0..good.len() / 4096 {
+        let mut rotten = good.clone();
+        rotten[page * 4096..(page + 1) * 4096].fill(0x55);
+        fs::write(&path, rotten).expect("a rotten store");
+        let (is_sound, said) = lab.check();
+        sound.extend(is_sound.then_some(page));
+        assert!(is_sound || said.contains("damaged") || said.contains("malformed"), "page {page}: {said}");
+    }
+    assert_eq!(sound, [0; 0], "of {} pages", good.len() / 4096);
+}

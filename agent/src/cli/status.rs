@@ -96,8 +96,8 @@ pub(super) fn lines(status: &Status) -> Vec<(&'static str, String)> {
         "connected" => {
             let since = connection.since.as_deref().map_or_else(|| "a while".to_owned(), to_the_second);
             format!(
-                "connected since {since}; the collector's clock is {} ms from ours",
-                connection.skew_ms.unwrap_or(0)
+                "connected since {since}; its clock and ours differ by {} ms",
+                connection.skew_ms.unwrap_or(0).unsigned_abs()
             )
         }
         "not_enrolled" => "this host is not enrolled: run plumb-agent enroll".to_owned(),

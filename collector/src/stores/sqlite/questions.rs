@@ -1,5 +1,5 @@
-//! Reading, on a connection of its own that cannot write. Each answer is one snapshot, except `verify`, which walks page
-//! by page so that it never holds the writer's check-points up.
+//! Reading, on a connection of its own that cannot write. Each answer is one snapshot, except `verify`, which
+//! goes table by table and page by page so that it does not hold the writer's check-points up for long.
 
 use anyhow::{Context, Result};
 use plumb_proto::limits;

@@ -143,9 +143,9 @@ fn a_touch_changes_nothing_and_is_written_all_the_same() {
     let path = bench.folder.file("db-wal");
     let size = || std::fs::metadata(&path).unwrap().len();
     let (before, view) = (size(), bench.view(&web));
-    commit(&mut bench.store, |_| Ok(())).unwrap();
+    bench.store.commit(&mut |_| Ok(())).unwrap();
     assert_eq!(size(), before, "an empty transaction writes nothing, so it says nothing of the disk");
-    commit(&mut bench.store, |tx| tx.touch()).unwrap();
+    bench.store.commit(&mut |tx| tx.touch()).unwrap();
     assert!(size() > before);
     assert_eq!(bench.view(&web), view);
 }
