@@ -18,7 +18,8 @@ struct Log {
 
 /// Begins to log. Later calls change nothing.
 pub fn start() {
-    let prefixed = !std::io::stderr().is_terminal();
+    // systemd sets it where standard error is the journal (systemd.exec(5)).
+    let prefixed = std::env::var_os("JOURNAL_STREAM").is_some() && !std::io::stderr().is_terminal();
     // Fails only if it was begun before.
     let _ = tracing::subscriber::set_global_default(Log { prefixed, spans: AtomicU64::new(1) });
 }
