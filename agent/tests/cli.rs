@@ -49,7 +49,9 @@ impl Scene {
     /// Starts the daemon, and waits until it has said something of itself.
     fn start(&self) -> Running {
         let _ = fs::remove_file(self.state().join("status.json"));
-        let child = self.command(&["run"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = self.command(&["run"]);
+        command.env("JOURNAL_STREAM", "8:1"); // as under systemd, so that the priorities are there to be seen
+        let child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut running = Running(child);
         let end = Instant::now() + Duration::from_secs(20);
         while !self.state().join("status.json").exists() {
