@@ -80,12 +80,12 @@ fn what_is_no_token_is_refused_before_anything_is_sent() {
     // there is no collector: a connection that is tried would be told as such
     let long = "v1.".repeat(2000);
     for garbage in ["hello", "v1.00.11.22", "\u{1b}[31mred", long.as_str()] {
-        refused(&lab.enroll_with(garbage), &["there is no token in -"; 0]);
+        refused(&lab.enroll_with(garbage), &["there is no token in standard input"; 0]);
         let said = String::from_utf8_lossy(&lab.enroll_with(garbage).stderr).into_owned();
         assert!(said.contains("is no token") || said.contains("there is no token"), "{said}");
         assert!(!said.contains(garbage) && !said.contains('\u{1b}'), "what was given is not repeated: {said}");
     }
-    refused(&lab.enroll_with(""), &["there is no token in -"]);
+    refused(&lab.enroll_with(""), &["there is no token in standard input"]);
 }
 
 #[test]
