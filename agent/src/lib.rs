@@ -10,5 +10,6 @@ pub mod observe;
 pub mod sandbox;
 pub mod state;
 pub mod status;
+pub mod tables;
 pub mod watcher;
 pub mod watchers;
