@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::eventually::eventually;
 use crate::lab::Lab;
 use crate::numbers::{Told, Writer};
+use crate::random::Random;
 
 /// What a run of the loop has shown.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,25 +24,6 @@ pub struct Outcome {
     pub chain_holds: bool,
     /// Kills of the agent and of the collector.
     pub kills: (u32, u32),
-}
-
-/// A small random generator (xorshift64*, Vigna 2016), so that a run can be repeated from its seed.
-pub struct Random(u64);
-
-impl Random {
-    /// From a seed.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self(seed | 1)
-    }
-
-    /// A number below `end`.
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % end.max(1)
-    }
 }
 
 /// Kills the agent and the collector `kills` times each, in random order at uniformly random moments, and compares.
