@@ -2,7 +2,10 @@
 //! thread: seccomp(2) takes system calls away, landlock(7) takes files away. Neither can be given back.
 //!
 //! No program can be started, by any way: exec kills the process, a new process (not a thread) is refused, and Landlock
-//! grants execution nowhere. Writing is granted below the agent's own folder only. Reading stays: that is what it is for.
+//! grants execution nowhere. Writing is granted below the agent's own folder only. Reading stays: that is what it is for. One
+//! thread stays outside Landlock, behind a lock of its own: see [`reader`].
+
+pub mod reader;
 
 use std::fmt;
 use std::path::Path;
@@ -62,7 +65,8 @@ impl Locked {
     }
 }
 
-/// Locks this process up: from here it writes below `own` only and starts nothing. Call it while there is one thread.
+/// Locks this process up: from here it writes below `own` only and starts nothing. Call it while there is one thread
+/// beside that of [`reader`].
 /// A kernel that lacks a lock is told in the answer; the agent runs without it.
 #[must_use]
 pub fn lock(own: &Path) -> Locked {
@@ -191,81 +195,4 @@ fn apply(calls: Vec<(i64, Vec<SeccompRule>)>, action: SeccompAction) -> Result<(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-    use std::os::unix::process::ExitStatusExt;
-    use std::process::Output;
-
-    use super::*;
-    use crate::state::testing::Folder;
-
-    /// Names the folder of a child process, which locks itself up and tries what it may not.
-    const CHILD: &str = "PLUMB_TEST_LOCKED_FOLDER";
-    const TRIES: &str = "sandbox::tests::tries_in_a_process_of_its_own";
-
-    #[allow(clippy::disallowed_methods)] // a test may run programs: this one runs itself
-    fn child(folder: &Path, what: &str) -> Output {
-        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", TRIES, "--nocapture"]).env(CHILD, folder).env("PLUMB_TEST_TRY", what);
-        command.output().unwrap()
-    }
-
-    #[test]
-    #[allow(clippy::disallowed_methods)]
-    fn tries_in_a_process_of_its_own() {
-        let Some(folder) = std::env::var_os(CHILD) else { return };
-        let folder = Path::new(&folder);
-        let outside = folder.with_extension("outside");
-        std::fs::write(&outside, "before").unwrap();
-        let locked = lock(folder);
-        let mut out = std::io::stdout();
-        match std::env::var("PLUMB_TEST_TRY").unwrap().as_str() {
-            "exec" => {
-                let _ = nix::unistd::execv(c"/bin/true", &[c"true"]);
-            }
-            "spawn" => {
-                let error = std::process::Command::new("/bin/true").spawn().unwrap_err();
-                writeln!(out, "spawn: {}", error.raw_os_error().unwrap()).unwrap();
-            }
-            _ => {
-                writeln!(out, "seccomp {}, landlock {}", locked.seccomp, locked.landlock).unwrap();
-                let chroot = nix::unistd::chroot(folder);
-                writeln!(out, "chroot: {chroot:?}").unwrap();
-                writeln!(out, "thread: {}", std::thread::spawn(|| 7).join().unwrap()).unwrap();
-                writeln!(out, "read outside: {:?}", std::fs::read_to_string(&outside).unwrap()).unwrap();
-                let wrote = std::fs::write(&outside, "after").map_err(|error| error.raw_os_error());
-                writeln!(out, "write outside: {wrote:?}").unwrap();
-                let (one, two) = (folder.join("one"), folder.join("two"));
-                std::fs::write(&one, "1").and_then(|()| std::fs::rename(&one, &two)).unwrap();
-                writeln!(out, "write inside: {}", std::fs::read_to_string(&two).unwrap()).unwrap();
-            }
-        }
-    }
-
-    #[test]
-    fn a_planted_execve_ends_the_process_before_anything_runs() {
-        let folder = Folder::new();
-        let output = child(folder.path(), "exec");
-        assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{output:?}");
-    }
-
-    #[test]
-    fn a_new_process_is_refused() {
-        let folder = Folder::new();
-        let output = child(folder.path(), "spawn");
-        assert!(String::from_utf8_lossy(&output.stdout).contains("spawn: 1\n"), "EPERM: {output:?}");
-    }
-
-    #[test]
-    fn threads_reading_and_the_own_folder_are_left() {
-        let folder = Folder::new();
-        let output = child(folder.path(), "rest");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let landlock = if said.contains("landlock on") { "Err(Some(13))" } else { "Ok(())" };
-        for line in ["seccomp on", "chroot: Err(EPERM)", "thread: 7", "read outside: \"before\"", "write inside: 1"] {
-            assert!(said.contains(line), "{line} is not in {said}");
-        }
-        assert!(said.contains(&format!("write outside: {landlock}")), "{said}");
-        let _ = std::fs::remove_file(folder.path().with_extension("outside"));
-    }
-}
+mod tests;

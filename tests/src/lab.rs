@@ -1,18 +1,19 @@
 //! Whole programs in one temporary folder: a collector, an agent, the command line, a webhook sink. They are started,
 //! killed and started again as an operating system would; what they keep is all in the folder.
 
+mod asks;
+
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::eventually::eventually;
 use crate::small_disk::SmallDisk;
+use crate::web_host::children;
 
 /// Where the programs are. `run-tests` builds the release programs and tells by environment.
 ///
@@ -31,6 +32,8 @@ pub struct Lab {
     pub dir: PathBuf,
     /// The folder that the agent takes for its host's root; the machine's own where there is none.
     pub root: Option<PathBuf>,
+    /// First process of the container that the agent lives in; the collector shares its network. See [`Lab::move_into`].
+    inside: Option<u32>,
     /// The small file system that one of the two keeps its state on, if any.
     pub disk: Option<SmallDisk>,
     agent_program: PathBuf,
@@ -69,6 +72,7 @@ impl Lab {
         Self {
             dir,
             root: None,
+            inside: None,
             disk: None,
             agent_program: agent_program.to_owned(),
             ports,
@@ -97,15 +101,34 @@ impl Lab {
         self.dir.join("lines")
     }
 
-    fn spawn(&self, program: &Path, arguments: &[&str], log: &str) -> Child {
+    /// From now on the agent lives in the container with this first process, which sees the lab's folder at its path, and the
+    /// collector in its network.
+    ///
+    /// # Panics
+    /// The agent's program cannot be copied into the folder.
+    pub fn move_into(&mut self, leader: u32) {
+        let copy = self.dir.join("plumb-agent");
+        fs::copy(&self.agent_program, &copy).expect("a copy of the program");
+        (self.agent_program, self.inside) = (copy, Some(leader));
+    }
+
+    /// A command, in all namespaces (`-a`) or some of the container, if there is one.
+    fn enter(&self, namespaces: &str, program: &Path) -> Command {
+        let Some(leader) = self.inside else { return Command::new(program) };
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &leader.to_string(), namespaces, "--"]).arg(program);
+        command
+    }
+
+    fn spawn(&self, mut command: Command, arguments: &[&str], log: &str) -> Child {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join(log)).expect("a log");
-        Command::new(program)
+        command
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
             .spawn()
-            .unwrap_or_else(|error| panic!("start {}: {error}", program.display()))
+            .unwrap_or_else(|error| panic!("start {command:?}: {error}"))
     }
 
     /// Path of a file in the folder, as text.
@@ -118,7 +141,7 @@ impl Lab {
     pub fn start_collector(&mut self) {
         let config = self.path("collector.toml");
         let program = program("PLUMB_COLLECTOR");
-        self.collector = Some(self.spawn(&program, &["serve", "--config", &config], "collector.log"));
+        self.collector = Some(self.spawn(self.enter("-n", &program), &["serve", "--config", &config], "collector.log"));
     }
 
     /// Starts the agent; does not wait for it.
@@ -127,13 +150,13 @@ impl Lab {
         let root = self.root.as_ref().map(|root| root.display().to_string());
         let mut arguments = vec!["run", "--config", &config];
         arguments.extend(root.iter().flat_map(|root| ["--root", root]));
-        self.agent = Some(self.spawn(&self.agent_program, &arguments, "agent.log"));
+        self.agent = Some(self.spawn(self.enter("-a", &self.agent_program), &arguments, "agent.log"));
     }
 
     /// Starts something that takes webhooks on the health port plus nothing else; they land in `webhooks`.
     pub fn start_sink(&mut self, program: &Path, address: &str) {
         let file = self.path("webhooks");
-        self.sink = Some(self.spawn(program, &[address, &file], "sink.log"));
+        self.sink = Some(self.spawn(self.enter("-n", program), &[address, &file], "sink.log"));
     }
 
     /// Process number of the agent.
@@ -233,7 +256,8 @@ impl Lab {
     #[must_use]
     pub fn enroll_as(&self, config: &str, token: &str) -> Output {
         let url = format!("https://127.0.0.1:{}", self.ports[1]);
-        let mut child = Command::new(&self.agent_program)
+        let mut child = self
+            .enter("-a", &self.agent_program)
             .args(["enroll", "--config", &self.path(config), "--collector", &url, "--token-file", "-"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -243,85 +267,6 @@ impl Lab {
         child.stdin.take().expect("a pipe").write_all(token.as_bytes()).expect("a token handed over");
         child.wait_with_output().expect("an end")
     }
-
-    /// Runs another command of the agent, with its configuration.
-    ///
-    /// # Panics
-    /// The program does not start.
-    #[must_use]
-    pub fn agent(&self, arguments: &[&str]) -> Output {
-        let config = self.path("agent.toml");
-        let mut command = Command::new(&self.agent_program);
-        command.args(arguments).args(["--config", &config]).output().expect("the agent's program")
-    }
-
-    /// Runs another command of the collector, with its configuration.
-    ///
-    /// # Panics
-    /// The program does not start.
-    #[must_use]
-    pub fn collector(&self, arguments: &[&str]) -> Output {
-        let config = self.path("collector.toml");
-        let mut command = Command::new(program("PLUMB_COLLECTOR"));
-        command.args(arguments).args(["--config", &config]).output().expect("the collector's program")
-    }
-
-    /// What the running agent says of itself; `Null` if nothing can be read.
-    #[must_use]
-    pub fn agent_status(&self) -> Value {
-        serde_json::from_slice(&self.agent(&["status", "--json"]).stdout).unwrap_or(Value::Null)
-    }
-
-    /// What the collector's health page answers; empty if nobody does.
-    #[must_use]
-    pub fn health(&self) -> String {
-        let mut answer = String::new();
-        let asked = TcpStream::connect(("127.0.0.1", self.ports[2])).and_then(|mut stream| {
-            stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n")?;
-            stream.read_to_string(&mut answer)
-        });
-        asked.map_or_else(|_| String::new(), |_| answer)
-    }
-
-    /// Runs the command line against this collector.
-    ///
-    /// # Panics
-    /// The program does not start.
-    #[must_use]
-    pub fn plumb(&self, arguments: &[&str]) -> Output {
-        let socket = format!("unix:{}", self.path("plumb.sock"));
-        let mut command = Command::new(program("PLUMB_CLI"));
-        command.arg("--collector").arg(socket).args(arguments).output().expect("the command line")
-    }
-
-    /// The JSON that a command prints; `Null` while it fails.
-    #[must_use]
-    pub fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.plumb(&[arguments, &["--json"]].concat());
-        if !output.status.success() {
-            return Value::Null;
-        }
-        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
-    }
-
-    /// What `plumb-collector check` says, and whether it is content.
-    ///
-    /// # Panics
-    /// The program does not start.
-    #[must_use]
-    pub fn check(&self) -> (bool, String) {
-        let output = self.collector(&["check"]);
-        let text = [output.stdout, output.stderr].concat();
-        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
-    }
-
-    /// The last lines of a log, for messages.
-    #[must_use]
-    pub fn log(&self, name: &str) -> String {
-        let text = fs::read_to_string(self.dir.join(name)).unwrap_or_default();
-        let lines: Vec<_> = text.lines().rev().take(30).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
-    }
 }
 
 fn runs(child: &mut Option<Child>) -> bool {
@@ -330,6 +275,10 @@ fn runs(child: &mut Option<Child>) -> bool {
 
 fn end(child: &mut Option<Child>) {
     if let Some(mut child) = child.take() {
+        // what enters a container is the parent of what it started there
+        for pid in children(child.id()) {
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        }
         // it may have ended by itself: then there is nothing to kill
         let _ = child.kill();
         let _ = child.wait();

@@ -12,3 +12,4 @@ pub mod planted;
 pub mod random;
 pub mod small_disk;
 pub mod trace;
+pub mod web_host;

@@ -1,26 +1,18 @@
 //! A fresh Debian 12 with PHP 8.2, made by debootstrap: what `plumb drift` says of it is a list written by hand, and
 //! neither a restart of the agent nor an `apt upgrade`, PHP included, adds to it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use plumb_tests::eventually::eventually;
 use plumb_tests::lab::{Lab, program};
 use plumb_tests::needs;
+use plumb_tests::web_host::{debian, in_root};
 
 /// Nothing: the packages are Debian's own, which the LTS team patches until 2028-06-30 although upstream's PHP 8.2 ends
 /// 2026-12-31; nothing waits for a reboot; and a folder has no file systems or memory of its own to run out of.
 const EXPECTED: [(&str, &str); 0] = [];
-
-fn run(what: &str, command: &mut Command) {
-    let output = command.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C").output().expect(what);
-    assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn inside(root: &Path, script: &str) {
-    run(script, Command::new("chroot").arg(root).args(["sh", "-ec", script]));
-}
 
 /// Goes with its root, and whatever is mounted there.
 struct Root(PathBuf);
@@ -31,23 +23,9 @@ impl Drop for Root {
     }
 }
 
-fn debian(mirror: &str) -> Root {
+fn made() -> Root {
     let root = Root(std::env::temp_dir().join(format!("plumb-debian-{}", std::process::id())));
-    let packages = "--include=ca-certificates";
-    run(
-        "debootstrap",
-        Command::new("debootstrap").args(["--variant=minbase", packages, "bookworm"]).arg(&root.0).arg(mirror),
-    );
-    std::fs::write(root.0.join("usr/sbin/policy-rc.d"), "#!/bin/sh\nexit 101\n").expect("a policy");
-    inside(&root.0, "chmod 755 /usr/sbin/policy-rc.d");
-    // the mirror as this machine reaches it, without the security archive: that comes with the upgrade
-    for folder in ["etc/apt/apt.conf.d", "etc/apt/auth.conf.d"] {
-        let script = format!("cp -n /{folder}/* {}/{folder}/ 2>/dev/null || true", root.0.display());
-        run(&script, Command::new("sh").args(["-c", &script]));
-    }
-    std::fs::write(root.0.join("etc/apt/sources.list"), format!("deb {mirror} bookworm main\n")).expect("sources");
-    run("copy resolv.conf", Command::new("cp").arg("-L").arg("/etc/resolv.conf").arg(root.0.join("etc/resolv.conf")));
-    inside(&root.0, "apt-get update -qq && apt-get install -y -qq --no-install-recommends php8.2-fpm php8.2-cli");
+    debian(&root.0, "", "php8.2-fpm php8.2-cli");
     root
 }
 
@@ -69,7 +47,7 @@ fn a_fresh_debian_12_drifts_as_expected_and_an_upgrade_adds_nothing() {
         return;
     }
     let (mirror, security) = ("http://deb.debian.org/debian", "http://deb.debian.org/debian-security");
-    let root = debian(mirror);
+    let root = made();
     let mut lab = Lab::new("debian", &program("PLUMB_AGENT"), "[php]\nevery = \"2s\"\n", "");
     lab.root = Some(root.0.clone());
     lab.start_collector();
@@ -89,7 +67,7 @@ fn a_fresh_debian_12_drifts_as_expected_and_an_upgrade_adds_nothing() {
 
     let sources = format!("deb {mirror} bookworm main\ndeb {security} bookworm-security main\n");
     std::fs::write(root.0.join("etc/apt/sources.list"), sources).expect("sources");
-    inside(&root.0, "apt-get update -qq && apt-get upgrade -y -qq");
+    in_root(&root.0, "apt-get update -qq && apt-get upgrade -y -qq");
     let newer = |version: &String| !version.is_empty() && *version != before;
     eventually("the upgraded PHP", Duration::from_secs(60), || php_version(&lab), newer);
     std::thread::sleep(Duration::from_secs(12));

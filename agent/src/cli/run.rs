@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::enroll::identity;
 use super::{Configured, Done};
-use crate::host::{Host, sys};
+use crate::host::{Host, Peek, sys};
 use crate::link::link;
 use crate::observe::{Observer, Options};
 use crate::state::{self, disk};
@@ -39,12 +39,16 @@ pub(super) fn run(args: &Configured, root: &Path, specs: &[Spec]) -> anyhow::Res
     made.with_context(|| format!("make the state folder {}", folder.display()))?;
     let stop = catch_signals().context("catch signals")?;
     // From here on there is neither a way to write elsewhere nor to start a program. Nothing of the host was read yet,
-    // and there is one thread.
+    // and there is one thread, beside the one that locks itself up in its own way.
+    let peek = Peek::start(sandbox::reader::lock);
+    if let Err(error) = &peek {
+        tracing::warn!("what other processes run will not be seen: {error}");
+    }
     let locked = sandbox::lock(folder);
     tracing::info!("sandbox: seccomp {}, landlock {}", locked.seccomp, locked.landlock);
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let host = Host::new(root, clock.clone());
+    let host = Host::new(root, clock.clone()).with_peek(peek.ok());
     host.check()?;
     let (observe_end, deliver_end) = link().context("link the two halves")?;
     let mut observer = Observer::open(Options {

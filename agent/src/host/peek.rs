@@ -1,0 +1,166 @@
+//! What the kernel shows of other processes, for an agent that is locked up: one thread that was started ahead of the locks
+//! reads on request, and can do nothing else (see `sandbox::reader`). It is asked only where this thread was denied.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
+
+use super::error::ErrorKind;
+
+/// Stack of the thread: it holds no buffer.
+const STACK: usize = 64 << 10;
+
+/// The way to the reading thread.
+#[derive(Clone, Debug)]
+pub struct Peek(Arc<Mutex<Line>>);
+
+#[derive(Debug)]
+struct Line {
+    ask: SyncSender<Question>,
+    answers: Receiver<Result<Answer, ErrorKind>>,
+}
+
+enum Question {
+    Link(PathBuf),
+    Bytes(PathBuf, usize),
+}
+
+enum Answer {
+    Link(PathBuf),
+    Bytes(Vec<u8>),
+}
+
+impl Peek {
+    /// Starts the thread and waits until `lock` has locked it.
+    ///
+    /// # Errors
+    /// The thread does not start, or cannot be locked: then there is none.
+    pub fn start(lock: fn() -> Result<(), String>) -> Result<Self, String> {
+        let (ask, questions) = sync_channel::<Question>(1);
+        let (reply, answers) = sync_channel(1);
+        let (ready, locked) = sync_channel(1);
+        let work = move || {
+            let answer = lock();
+            let ends = answer.is_err();
+            // whoever started it waits for this
+            let _ = ready.send(answer);
+            while let Some(question) = (!ends).then(|| questions.recv().ok()).flatten() {
+                let answer = match question {
+                    Question::Link(path) => {
+                        std::fs::read_link(path).map(Answer::Link).map_err(|error| ErrorKind::from_io(&error))
+                    }
+                    Question::Bytes(path, limit) => bytes(&path, limit).map(Answer::Bytes),
+                };
+                if reply.send(answer).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = Builder::new().name("peek".to_owned()).stack_size(STACK).spawn(work);
+        thread.map_err(|error| error.to_string())?;
+        locked.recv().map_err(|error| error.to_string())??;
+        Ok(Self(Arc::new(Mutex::new(Line { ask, answers }))))
+    }
+
+    /// The text of a link of a process.
+    pub(super) fn link(&self, path: &Path) -> Option<Result<PathBuf, ErrorKind>> {
+        match self.answer(is_link(path), Question::Link(path.to_owned()))? {
+            Ok(Answer::Link(text)) => Some(Ok(text)),
+            Ok(Answer::Bytes(_)) => None,
+            Err(kind) => Some(Err(kind)),
+        }
+    }
+
+    /// All of a file of a process.
+    pub(super) fn bytes(&self, path: &Path, limit: usize) -> Option<Result<Vec<u8>, ErrorKind>> {
+        match self.answer(is_file(path), Question::Bytes(path.to_owned(), limit))? {
+            Ok(Answer::Bytes(bytes)) => Some(Ok(bytes)),
+            Ok(Answer::Link(_)) => None,
+            Err(kind) => Some(Err(kind)),
+        }
+    }
+
+    fn answer(&self, may: bool, question: Question) -> Option<Result<Answer, ErrorKind>> {
+        if !may {
+            return None;
+        }
+        let line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        line.ask.send(question).ok()?;
+        line.answers.recv().ok()
+    }
+}
+
+/// What stands behind /proc/PID/; `None` for any other path.
+fn of_a_process(path: &Path) -> Option<&str> {
+    let (pid, rest) = path.to_str()?.strip_prefix("/proc/")?.split_once('/')?;
+    pid.bytes().all(|digit| digit.is_ascii_digit()).then_some(rest)
+}
+
+/// Links whose text is read; they are never followed.
+fn is_link(path: &Path) -> bool {
+    let numbered = |rest: &str| {
+        let name = rest.strip_prefix("fd/").or_else(|| rest.strip_prefix("ns/"));
+        name.is_some_and(|name| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        })
+    };
+    of_a_process(path).is_some_and(|rest| matches!(rest, "exe" | "cwd" | "root") || numbered(rest))
+}
+
+/// Files of the kernel's own, behind which there is no other.
+fn is_file(path: &Path) -> bool {
+    of_a_process(path).is_some_and(|rest| matches!(rest, "maps" | "smaps_rollup" | "io"))
+}
+
+fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>, ErrorKind> {
+    let failed = |error: std::io::Error| ErrorKind::from_io(&error);
+    // A file of the kernel's own: what is opened by this name can be no link and no device.
+    let file = File::open(path).map_err(failed)?;
+    let ceiling = u64::try_from(limit).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    file.take(ceiling.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > limit { Err(ErrorKind::TooBig(ceiling)) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_kernel_shows_of_a_process_is_asked_for() {
+        for link in ["/proc/1/exe", "/proc/12/fd/3", "/proc/12/ns/mnt"] {
+            assert!(is_link(Path::new(link)) && !is_file(Path::new(link)), "{link}");
+        }
+        assert!(is_file(Path::new("/proc/12/maps")) && !is_link(Path::new("/proc/12/maps")));
+        for no in [
+            "/etc/shadow",
+            "/proc/1/root/etc/shadow",
+            "/proc/1/cwd/x",
+            "/proc/self/exe",
+            "/proc/1",
+            "/proc/1/fd/../exe",
+        ] {
+            assert!(!is_link(Path::new(no)) && !is_file(Path::new(no)), "{no}");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_locked_does_not_stay() {
+        assert_eq!(Peek::start(|| Err("no seccomp".to_owned())).err().as_deref(), Some("no seccomp"));
+    }
+
+    #[test]
+    fn it_reads_links_and_files_of_a_process_on_request() {
+        let peek = Peek::start(|| Ok(())).unwrap();
+        let pid = std::process::id();
+        let exe = peek.link(Path::new(&format!("/proc/{pid}/exe"))).unwrap().unwrap();
+        assert_eq!(exe, std::env::current_exe().unwrap());
+        let maps = peek.bytes(Path::new(&format!("/proc/{pid}/maps")), 4 << 20).unwrap().unwrap();
+        assert!(maps.ends_with(b"\n"));
+        assert!(matches!(peek.bytes(Path::new(&format!("/proc/{pid}/maps")), 10), Some(Err(ErrorKind::TooBig(10)))));
+        assert!(peek.link(Path::new("/etc/mtab")).is_none());
+    }
+}
