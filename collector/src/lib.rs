@@ -4,6 +4,7 @@ pub mod access;
 pub mod admin;
 pub mod alert;
 pub mod audit;
+pub mod change_set;
 pub mod cli;
 pub mod config;
 pub mod drift;

@@ -197,6 +197,8 @@ pub trait Questions: Send {
     fn facts(&mut self, table: &str, filter: &FactFilter) -> Result<Vec<(HostRow, crate::view::Row)>>;
     /// Events of a host, oldest first, each with its number in order of receipt.
     fn events(&mut self, host: &HostId, filter: &EventFilter) -> Result<Vec<(u64, EventRow)>>;
+    /// What has changed on a host since then, in no order: rows that came, went or differ in a state column, and files.
+    fn changes(&mut self, host: &HostId, since: Timestamp) -> Result<Vec<crate::change_set::Change>>;
     /// Tables that hosts have declared, the newest declaration of each.
     fn schema(&mut self) -> Result<Vec<TableDecl>>;
     /// Messages, newest first, with what they hold.

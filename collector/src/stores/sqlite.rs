@@ -7,6 +7,7 @@
 mod append;
 mod audit;
 mod cache;
+mod changes;
 mod codec;
 mod drifts;
 mod events;

@@ -5,9 +5,11 @@ use anyhow::{Context, Result};
 use plumb_proto::limits;
 use plumb_proto::model::TableDecl;
 use plumb_proto::record::HostId;
+use plumb_proto::time::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{audit, codec, drifts, events, hosts, load, outbox, verify};
+use super::{audit, changes, codec, drifts, events, hosts, load, outbox, verify};
+use crate::change_set::Change;
 use crate::drift::KnownDrift;
 use crate::store::rows::{Alert, EventRow, HostRow, Message};
 use crate::store::{DriftFilter, EventFilter, FactFilter, Questions};
@@ -60,6 +62,10 @@ impl Questions for Reader {
 
     fn events(&mut self, host: &HostId, filter: &EventFilter) -> Result<Vec<(u64, EventRow)>> {
         events::read(&*self.snapshot()?, host, filter)
+    }
+
+    fn changes(&mut self, host: &HostId, since: Timestamp) -> Result<Vec<Change>> {
+        changes::read(&*self.snapshot()?, host, since)
     }
 
     fn schema(&mut self) -> Result<Vec<TableDecl>> {
