@@ -21,7 +21,7 @@ printf '127.0.0.1 localhost webhost\n' > /etc/hosts
 rm -f /usr/sbin/policy-rc.d /etc/nginx/sites-enabled/default
 install -d -o www-data -g www-data /var/www/shop /var/www/shop/uploads /var/backups/mysql /var/log/php
 chown www-data:www-data /var/log/php
-printf '<?php\necho "shop ", PHP_VERSION, "\\n";\n' > /var/www/shop/index.php
+printf '<?php\nif (isset($_GET["boom"])) { undefined_function(); }\necho "shop ", PHP_VERSION;\n' > /var/www/shop/index.php
 printf '<?php\nfunction price($n) { return $n * 2; }\n' > /var/www/shop/price.php
 sed -i 's,^;*php_admin_value\[error_log\].*,php_admin_value[error_log] = /var/log/php/www.log,; s,^;*php_admin_flag\[log_errors\].*,php_admin_flag[log_errors] = on,' \
     /etc/php/8.2/fpm/pool.d/www.conf
