@@ -10,6 +10,8 @@ pub(super) mod tests;
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use plumb_proto::record::sha256;
+
 pub(super) use gzip::Gzip;
 
 /// What can be said of a file.
@@ -77,6 +79,9 @@ pub(super) fn judge(file: &mut dyn Source, size: u64, name: &[u8]) -> io::Result
     if head.starts_with(&[0x1f, 0x8b]) {
         return Ok(First::Gzip(Box::default()));
     }
+    if let Some(sum) = snapshot(name) {
+        return restic(file, size, sum).map(First::Proof);
+    }
     let ends = |extension: &str| name.to_ascii_lowercase().ends_with(extension.as_bytes());
     let proof = if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         Proof::of(archive::zstd(file, size)?)
@@ -113,6 +118,28 @@ pub(super) fn judge(file: &mut dyn Source, size: u64, name: &[u8]) -> io::Result
         Proof { encrypted: None, ..Proof::of(why) }
     };
     Ok(First::Proof(proof))
+}
+
+/// A snapshot of restic is called by the SHA-256 of its content (restic's design, "Repository Layout").
+fn snapshot(path: &[u8]) -> Option<&[u8]> {
+    let name = path.rsplit(|byte| *byte == b'/').next().filter(|name| name.len() == 64)?;
+    let within = path.strip_suffix(name)?.ends_with(b"/snapshots/");
+    (within && name.iter().all(u8::is_ascii_hexdigit)).then_some(name)
+}
+
+/// The newest snapshot is what it was when it was made. The packs that it needs are not looked at.
+fn restic(file: &mut dyn Source, size: u64, sum: &[u8]) -> io::Result<Proof> {
+    const LIMIT: usize = 1 << 20;
+    let content = piece(file, 0, LIMIT)?;
+    let told: String = sha256(&[content.as_slice()]).iter().map(|byte| format!("{byte:02x}")).collect();
+    let verdict = if size > LIMIT as u64 {
+        Verdict::Unjudged("its snapshot is too big to be read")
+    } else if told.as_bytes() == sum {
+        Verdict::Complete
+    } else {
+        Verdict::Incomplete("its newest snapshot is damaged")
+    };
+    Ok(Proof { program: Some("restic"), ..Proof::encrypted(verdict) })
 }
 
 const NOT_KNOWN: Verdict = Verdict::Unjudged("its format has no end marker that is known");

@@ -188,12 +188,18 @@ fn a_restic_repository_is_one_backup() {
     let stage = stage(&SPEC).folder("/srv/backup/restic/index").folder("/srv/backup/restic/keys");
     let stage = stage.file("/srv/backup/restic/config", "x").file("/srv/backup/restic/data/00/pack.gz", "x");
     for day in 0..3 {
-        put(&stage, &format!("/srv/backup/restic/snapshots/{day:064}"), "x", ago(day * DAY + 600));
+        put(&stage, &format!("/srv/backup/restic/snapshots/{day:064}"), "x", ago(day * DAY + 3_600));
     }
+    // SHA-256 of "abc" (FIPS 180-2, appendix B.1)
+    let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    put(&stage, &format!("/srv/backup/restic/snapshots/{sum}"), "abc", ago(600));
     let told = stage.look();
-    let expected = "/srv/backup/restic kind=restic location=/srv/backup newest=2026-11-21T09:50:00Z files=3 ";
+    let expected = "/srv/backup/restic kind=restic location=/srv/backup newest=2026-11-21T09:50:00Z files=4 program=restic valid=true ";
     assert!(fact(&told).starts_with(expected), "{told}");
-    has(&told, &["encrypted=true", "interval_seconds=86400", "verdict=unknown"]);
+    has(&told, &["encrypted=true", "interval_seconds=86400"]);
+    put(&stage, &format!("/srv/backup/restic/snapshots/{sum}"), "ab", ago(500));
+    stage.clock().advance(Duration::from_secs(600));
+    has(&stage.look(), &["valid=false", "reason=its newest snapshot is damaged"]);
 }
 
 #[test]
