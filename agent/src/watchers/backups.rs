@@ -153,6 +153,8 @@ struct Known {
     /// Something is being written: look again soon.
     writing: bool,
     rows: Vec<tell::Row>,
+    /// What the scan before came to.
+    before: Vec<tell::Row>,
     failed: Vec<HostError>,
     folders: Vec<PathBuf>,
     sampled: Option<Timestamp>,
@@ -173,7 +175,8 @@ impl Watcher for Backups {
                 } else {
                     let Scan { series, folders, failed, .. } = scan;
                     self.judged.retain(|key, _| series.contains_key(key));
-                    self.known = Known { sampled: self.known.sampled, folders, failed, ..Known::default() };
+                    let Known { rows: before, sampled, .. } = std::mem::take(&mut self.known);
+                    self.known = Known { before, sampled, folders, failed, ..Known::default() };
                     self.at = At::Judging(series, None);
                 }
                 Ok(Progress::More)
@@ -184,6 +187,7 @@ impl Watcher for Backups {
                     return Ok(Progress::More);
                 }
                 self.known.scanned = Some(look.now);
+                self.known.before = Vec::new();
                 self.keep(look);
                 Ok(self.tell(look))
             }

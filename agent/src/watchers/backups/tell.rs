@@ -69,12 +69,14 @@ impl Backups {
                 row.add_proof(judged, series.encrypted);
             }
         } else if writing {
-            // The one before was overwritten: when it was written is known, what it was worth is not.
-            if let Some((at, size)) = past.last().copied() {
-                (row.newest, row.size) = (Some(Timestamp::from_secs(at)), Some(size));
-                row.fields.push(("newest", Value::Time(Timestamp::from_secs(at))));
-                row.fields.push(("size", whole_number(size)));
-            }
+            // The one before was overwritten: when it was written is known, what it was worth is not. It is told as it
+            // was, so that a rule about its age does not come and go.
+            let before = self.known.before.iter().find(|before| before.key == row.key);
+            let before = before.map(|before| (before.newest, before.size));
+            let learnt = || past.last().map(|(at, size)| (Some(Timestamp::from_secs(*at)), Some(*size)));
+            (row.newest, row.size) = before.or_else(learnt).unwrap_or_default();
+            row.fields.extend(row.newest.map(|at| ("newest", Value::Time(at))));
+            row.fields.extend(row.size.map(|size| ("size", whole_number(size))));
             row.fields.push(("verdict", "unknown".into()));
             row.fields.push(("reason", WRITING.into()));
             row.unknown.push(("valid", WRITING.to_owned(), ""));
@@ -126,8 +128,9 @@ impl Row {
         if item.at.millis() - now.millis() > AHEAD {
             self.unknown.push(("newest", format!("its time lies ahead: {}", item.at), "look at the host's clock"));
         } else {
-            self.newest = Some(item.at);
-            self.fields.push(("newest", Value::Time(Timestamp::from_secs(item.at.millis() / 1000))));
+            let at = Timestamp::from_secs(item.at.millis() / 1000);
+            self.newest = Some(at);
+            self.fields.push(("newest", Value::Time(at)));
         }
         self.size = item.size;
         self.fields.extend(item.size.map(|size| ("size", whole_number(size))));

@@ -130,6 +130,18 @@ fn while_the_only_file_is_overwritten_it_is_unknown_what_it_is_worth() {
     stage.clock().advance(Duration::from_secs(600));
     put(&stage, "/backup/all.sql", "-- MariaDB dump 10.19\n", stage.clock().now());
     has(fact(&stage.look()), &["newest=2026-11-20T10:00:00Z", "valid=?(it is being written)", "verdict=unknown"]);
+    // It was cut, and is what it is told until the next one is done.
+    stage.clock().advance(Duration::from_secs(600));
+    has(fact(&stage.look()), &["newest=2026-11-21T10:10:00Z size=22", "valid=false"]);
+    put(&stage, "/backup/all.sql", "-- MariaDB dump 10.20\n", stage.clock().now());
+    stage.clock().advance(Duration::from_secs(10));
+    let told = stage.look();
+    has(fact(&told), &["newest=2026-11-21T10:10:00Z size=22"]);
+    stage.clock().advance(Duration::from_secs(600));
+    stage.look();
+    stage.restart();
+    put(&stage, "/backup/all.sql", "-- MariaDB dump 10.21\n", stage.clock().now());
+    has(fact(&stage.look()), &["newest=2026-11-20T10:00:00Z"]); // the last that was whole
 }
 
 #[test]
@@ -277,4 +289,14 @@ fn a_big_gzip_is_unpacked_in_slices_and_judged_by_what_it_holds() {
     stage.clock().advance(Duration::from_secs(700));
     put(&stage, "/backup/all.sql.gz", &whole[..whole.len() / 2], ago(400));
     has(fact(&stage.look()), &["valid=false verdict=incomplete reason=the compressed stream ends too early"]);
+}
+
+#[test]
+fn a_backup_that_may_not_be_read_is_unknown_and_says_what_would_help() {
+    let stage = nightly(1).mode("/var/backups/db-2026-11-21.sql", 0o000);
+    let told = stage.look();
+    if nix::unistd::geteuid().is_root() {
+        return has(fact(&told), &["valid=true"]); // root may read everything
+    }
+    has(fact(&told), &["valid=?(", "permission denied; run the agent as root", "verdict=unknown"]);
 }

@@ -120,7 +120,8 @@ fn a_missing_backup_is_told_by_time_alone_worsens_and_ends_with_the_next() {
     stage.alerts();
     let now = stage.now();
     stage.says(backup(now, 1_000_000, Some(true)));
-    assert_eq!((stage.live(), stage.alerts()), (vec![], vec![format!("resolved the backup {KEY} is late")]));
+    assert_eq!(stage.alerts(), [format!("resolved the backup {KEY} is late")]);
+    assert_eq!(stage.live(), []);
     assert_eq!(stage.states().len(), 1);
 }
 
@@ -135,7 +136,8 @@ fn a_truncated_dump_is_one_drift_although_it_is_small_too() {
     assert_eq!(stage.live(), [("backup_incomplete", "critical")]);
     assert_eq!(stage.alerts(), [format!("opened the newest backup of {KEY} is not whole")]);
     // while a new one is written, it is not known what is there
-    let writing = unknown(backup(now, 100_000, None), "valid", "it is being written");
+    let mut writing = unknown(backup(now, 100_000, None), "valid", "it is being written");
+    writing.fields.remove("typical_size");
     stage.says(writing);
     stage.hours(1);
     assert_eq!(stage.live(), [("backup_incomplete", "critical")]);
