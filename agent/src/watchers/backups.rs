@@ -10,6 +10,7 @@ mod scan;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -86,6 +87,8 @@ const BACKUP: Table = Table {
 const RESCAN: Duration = Duration::from_secs(600);
 /// What was written to so lately may still be written.
 const SETTLED: Duration = Duration::from_secs(60);
+/// What nobody has written to for so long is judged, even if it is still open.
+const STUCK: Duration = Duration::from_secs(6 * 3_600);
 /// Compressed bytes that are unpacked in one slice.
 const SLICE: u64 = 1 << 20;
 /// Folders of backup plugins below WordPress.
@@ -243,7 +246,11 @@ impl Backups {
                         self.at = At::Judging(todo, begun);
                         return;
                     };
-                    if !settled && !found.as_ref().is_ok_and(|proof| proof.verdict == Verdict::Complete) {
+                    let verdict = found.as_ref().map(|proof| proof.verdict);
+                    let waits = matches!(verdict, Ok(Verdict::Incomplete(_)))
+                        && look.now.since(item.at) < STUCK
+                        && writer::is_at_work(look.host, &item.path);
+                    if waits || (!settled && verdict != Ok(Verdict::Complete)) {
                         writing = true;
                         continue;
                     }

@@ -116,6 +116,17 @@ fn a_dump_that_is_being_written_is_not_judged_yet() {
 }
 
 #[test]
+fn a_dump_that_waits_for_a_lock_is_not_truncated_as_long_as_its_process_has_it_open() {
+    let stage = nightly(4).link("/proc/77/fd/1", "/var/backups/db-2026-11-22.sql");
+    let stage = stage.file("/proc/77/fdinfo/1", "pos:\t100\nflags:\t0100001\nmnt_id:\t29\n");
+    put(&stage, "/var/backups/db-2026-11-22.sql", &DUMP[..100], ago(600));
+    has(fact(&stage.look()), &["newest=2026-11-21T02:00:00Z", "valid=true"]);
+    stage.write("/proc/77/fdinfo/1", "pos:\t100\nflags:\t0100000\n"); // it only reads
+    stage.clock().advance(Duration::from_secs(60));
+    has(fact(&stage.look()), &["newest=2026-11-21T09:50:00Z", "valid=false"]);
+}
+
+#[test]
 fn a_finished_dump_is_seen_at_once_by_its_end() {
     let stage = nightly(4);
     put(&stage, "/var/backups/db-2026-11-22.sql", DUMP, ago(1));
