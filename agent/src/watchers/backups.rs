@@ -86,18 +86,6 @@ const BACKUP: Table = Table {
 
 /// All that lies there is asked about so often; a look in between only when something changed or was being written.
 const RESCAN: Duration = Duration::from_secs(600);
-/// Folders of backup plugins below WordPress.
-const PLUGINS: [&str; 8] = [
-    "wp-content/updraft",
-    "wp-content/ai1wm-backups",
-    "wp-content/backups-dup-lite",
-    "wp-content/backups-dup-pro",
-    "wp-content/wpvividbackups",
-    "wp-content/backup-*",
-    "wp-content/uploads/backwpup*",
-    "wp-content/uploads/backupbuddy_backups",
-];
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Backups {
@@ -163,7 +151,7 @@ impl Watcher for Backups {
         look.host.check()?;
         match std::mem::take(&mut self.at) {
             At::Idle if self.is_due(look) => {
-                self.at = At::Scanning(Scan::begin(look.host, &self.places(), &self.declared));
+                self.at = At::Scanning(Scan::begin(look.host, &self.folders, &self.wordpress, &self.declared));
                 Ok(Progress::More)
             }
             At::Idle => Ok(self.tell(look)),
@@ -207,11 +195,6 @@ impl Backups {
     fn is_due(&self, look: &Look<'_>) -> bool {
         let due = |at: Timestamp| look.now < at || look.now.since(at) >= RESCAN;
         self.known.scanned.is_none_or(due) || self.known.writing || !look.trigger.is_empty()
-    }
-
-    fn places(&self) -> Vec<String> {
-        let plugins = self.wordpress.iter().flat_map(|root| PLUGINS.iter().map(move |each| format!("{root}/{each}")));
-        self.folders.iter().cloned().chain(plugins).collect()
     }
 
     fn keep(&mut self, look: &mut Look<'_>) {

@@ -12,7 +12,7 @@ use super::{Declared, names};
 use crate::host::{Entry, ErrorKind, Host, HostError, Identity, Kind};
 
 /// Folders that one pattern stands for, at most.
-const FOLDERS: usize = 256;
+const FOLDERS: usize = 4_096;
 /// Folders that are visited in one scan.
 const VISITS: usize = 5_000;
 /// Backups of one folder that are looked at.
@@ -23,6 +23,18 @@ const SERIES: usize = 500;
 const SLICE: usize = 4_000;
 /// Folders below a place that are gone into: `/backup/2026-11-21/accounts/user/db.sql.gz`.
 const DEPTH: usize = 4;
+
+/// Folders of backup plugins below `wp-content`.
+const PLUGINS: [&str; 8] = [
+    "updraft",
+    "ai1wm-backups",
+    "backups-dup-lite",
+    "backups-dup-pro",
+    "wpvividbackups",
+    "backup-*",
+    "uploads/backwpup*",
+    "uploads/backupbuddy_backups",
+];
 
 /// Files by which a folder is known as one backup; what else is in it is its content.
 const SETS: [(&str, &str); 7] = [
@@ -81,8 +93,8 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// A scan of these places and of what is declared.
-    pub(super) fn begin(host: &Host, places: &[String], declared: &[Declared]) -> Self {
+    /// A scan of these places, of plugins' folders below WordPress, and of what is declared.
+    pub(super) fn begin(host: &Host, places: &[String], wordpress: &[String], declared: &[Declared]) -> Self {
         let mut scan = Self::default();
         for (number, each) in declared.iter().enumerate() {
             let pattern = Path::new(&each.pattern);
@@ -95,13 +107,16 @@ impl Scan {
                 scan.add(folder, 0, Some((number, name.to_owned())));
             }
         }
-        for place in places {
-            for folder in scan.expand(host, Path::new(place)) {
-                if !scan.todo.iter().any(|visit| visit.declared.is_none() && visit.folder == folder) {
-                    scan.add(folder, DEPTH, None);
-                }
+        let mut folders: Vec<PathBuf> = places.iter().flat_map(|place| scan.expand(host, Path::new(place))).collect();
+        for root in wordpress {
+            // Most of what the pattern names is no WordPress: only what is one is asked for plugins.
+            for content in scan.expand(host, &Path::new(root).join("wp-content")) {
+                folders.extend(PLUGINS.iter().flat_map(|plugin| scan.expand(host, &content.join(plugin))));
             }
         }
+        folders.sort_unstable();
+        folders.dedup();
+        folders.into_iter().for_each(|folder| scan.add(folder, DEPTH, None));
         scan
     }
 
@@ -121,16 +136,20 @@ impl Scan {
                     next.push(folder.join(part));
                     continue;
                 }
+                let mut too_many = false;
                 let listed = host.resolve(&folder).and_then(|folder| {
                     host.entries(&folder, &mut |name, kind| {
-                        if kind == Kind::Folder
-                            && next.len() < FOLDERS
-                            && names::matches(part.as_bytes(), name.as_bytes())
-                        {
-                            next.push(folder.join(name));
+                        if kind == Kind::Folder && names::matches(part.as_bytes(), name.as_bytes()) {
+                            match next.len() < FOLDERS {
+                                true => next.push(folder.join(name)),
+                                false => too_many = true,
+                            }
                         }
                     })
                 });
+                if too_many {
+                    self.note(Some(ErrorKind::TooMany(FOLDERS).at(&folder)));
+                }
                 self.note(listed.err());
             }
             here = next;
