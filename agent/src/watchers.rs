@@ -1,5 +1,6 @@
 //! The list of watchers.
 
+mod backups;
 mod disk;
 mod php;
 mod system;
@@ -7,7 +8,7 @@ mod system;
 use crate::watcher::Spec;
 
 /// All watchers, by name.
-pub const ALL: &[Spec] = &[disk::SPEC, php::SPEC, system::SPEC];
+pub const ALL: &[Spec] = &[backups::SPEC, disk::SPEC, php::SPEC, system::SPEC];
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! Whole hosts in folders (`tests/hosts/`), looked at by every watcher; what must be seen was written by hand.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use plumb_agent::watcher::testing::stage_at;
 use plumb_agent::watchers::ALL;
@@ -61,6 +62,25 @@ fn debian_12() {
         facts("debian-12", "system"),
         ["fact os os id=debian name=Debian GNU/Linux version=12 kernel=6.1.0-41-amd64 arch=x86_64 cpus=2 \
           virtualization=kvm boot_time=2026-11-20T10:00:00Z reboot_required=false from /etc/os-release"]
+    );
+}
+
+#[test]
+fn the_nightly_dumps_of_debian_12() {
+    // Version control keeps no times: each was written at two o'clock.
+    for day in 18..22_u64 {
+        let path = folder("debian-12").join(format!("var/backups/shop-2026-11-{day}.sql"));
+        let night = UNIX_EPOCH + Duration::from_secs(1_795_226_400 - (21 - day) * 86_400);
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(night).unwrap();
+    }
+    assert_eq!(
+        facts("debian-12", "backups"),
+        [
+            "fact backup /var/backups/shop-*.sql kind=sql location=/var/backups newest=2026-11-21T02:00:00Z size=470 files=4 \
+          program=mariadb-dump valid=true verdict=complete verified_at=2026-11-21T10:00:00Z encrypted=false \
+          interval_seconds=86400 late_after_seconds=133200 typical_size=470 declared=false \
+          from /var/backups/shop-2026-11-21.sql"
+        ]
     );
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use nix::sys::stat::{FileStat, SFlag};
+use plumb_proto::time::Timestamp;
 
 use super::open::kind_of;
 
@@ -60,6 +61,12 @@ impl Identity {
     #[must_use]
     pub fn inode(&self) -> (u64, u64) {
         (self.device, self.inode)
+    }
+
+    /// When the content was last written (`st_mtime`), as the file system says: whoever owns the file can set it.
+    #[must_use]
+    pub fn modified(&self) -> Timestamp {
+        Timestamp::from_millis(self.modified.0.saturating_mul(1000).saturating_add(self.modified.1 / 1_000_000))
     }
 }
 

@@ -81,6 +81,13 @@ impl Stage {
         fs::remove_file(self.place(path)).expect("a file of the stage");
     }
 
+    /// Sets when a file was last written, between two looks or before the first.
+    pub fn touch(&self, path: &str, at: Timestamp) {
+        let file = fs::File::options().write(true).open(self.place(path)).expect("a file of the stage");
+        let since = std::time::Duration::from_millis(u64::try_from(at.millis()).expect("after 1970"));
+        file.set_modified(std::time::UNIX_EPOCH + since).expect("a time of the stage");
+    }
+
     /// Puts a link there.
     #[must_use]
     pub fn link(self, path: &str, target: &str) -> Self {

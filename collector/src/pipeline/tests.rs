@@ -5,6 +5,7 @@ use plumb_proto::record::{Class, Encoding, Epoch, Header, Record};
 use plumb_proto::time::ManualClock;
 use plumb_proto::untrusted::Untrusted;
 
+mod backups;
 mod desk;
 
 use super::*;
