@@ -112,7 +112,11 @@ fn is_link(path: &Path) -> bool {
 
 /// Files of the kernel's own, behind which there is no other.
 fn is_file(path: &Path) -> bool {
-    of_a_process(path).is_some_and(|rest| matches!(rest, "maps" | "smaps_rollup" | "io"))
+    let numbered = |rest: &str| {
+        let number = rest.strip_prefix("fdinfo/");
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    of_a_process(path).is_some_and(|rest| matches!(rest, "maps" | "smaps_rollup" | "io") || numbered(rest))
 }
 
 fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>, ErrorKind> {
