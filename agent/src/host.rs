@@ -4,13 +4,16 @@
 //! tests: files are read below that folder only, and what comes by system call is unknown unless it was staged
 //! ([`sys`]). Nothing of the running machine leaks in.
 
+pub mod binary;
 mod error;
 mod file;
 mod meta;
 pub mod mounts;
 mod open;
 pub mod packages;
+pub mod pattern;
 pub mod proc;
+mod socket;
 pub mod sys;
 mod walk;
 
@@ -34,6 +37,7 @@ pub struct Host {
     system: sys::System,
     probes: mounts::Probes,
     packages: packages::Cache,
+    processes: proc::Cache,
 }
 
 impl Host {
@@ -50,6 +54,7 @@ impl Host {
             system: sys::System::Live,
             probes: mounts::Probes::new(Arc::new(|mount: &Path| sys::statvfs(mount))),
             packages: packages::Cache::default(),
+            processes: proc::Cache::default(),
         };
         if !live {
             host.system = sys::System::staged(&host);

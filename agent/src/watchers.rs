@@ -1,13 +1,16 @@
 //! The list of watchers.
 
 mod disk;
+mod mysql;
 mod php;
+mod postgresql;
+mod redis;
 mod system;
 
 use crate::watcher::Spec;
 
 /// All watchers, by name.
-pub const ALL: &[Spec] = &[disk::SPEC, php::SPEC, system::SPEC];
+pub const ALL: &[Spec] = &[disk::SPEC, mysql::SPEC, php::SPEC, postgresql::SPEC, redis::SPEC, system::SPEC];
 
 #[cfg(test)]
 mod tests {

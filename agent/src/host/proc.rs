@@ -2,8 +2,10 @@
 
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::{Host, HostError, Kind};
+use super::{ErrorKind, Host, HostError, Kind};
 
 /// Bytes of a command line that are looked at.
 const CMDLINE: usize = 4 << 10;
@@ -19,7 +21,56 @@ pub struct Exe {
     pub replaced: bool,
 }
 
+/// A process and its program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// What it runs, or why that cannot be told.
+    pub exe: Result<Exe, ErrorKind>,
+}
+
+/// What tells one process from a later one of the same number, and whose child it is (proc_pid_stat(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Birth {
+    /// The process that started it, or took it over.
+    pub parent: u32,
+    /// When it started, in ticks of the kernel since boot.
+    pub start: u64,
+}
+
+/// The list of processes as it was read last, and when, in monotonic time.
+#[derive(Default)]
+pub(super) struct Cache(Mutex<Option<(Duration, Arc<Vec<Process>>)>>);
+
 impl Host {
+    /// All processes that run a program, by number, kernel threads and what has just ended left out. Read once for all
+    /// who ask within `max_age`: some 3 us for each process. A host in a folder is read anew each time.
+    ///
+    /// # Errors
+    /// As [`Host::pids`].
+    pub fn processes(&self, max_age: Duration) -> Result<Arc<Vec<Process>>, HostError> {
+        let now = self.clock().monotonic();
+        let mut cache = self.processes.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((read, list)) = &*cache
+            && self.is_live()
+            && now.saturating_sub(*read) <= max_age
+        {
+            return Ok(Arc::clone(list));
+        }
+        let mut list = Vec::new();
+        for pid in self.pids()? {
+            match self.exe(pid) {
+                Ok(exe) => list.push(Process { pid, exe: Ok(exe) }),
+                Err(error) if error.is_absent() => {}
+                Err(error) => list.push(Process { pid, exe: Err(error.kind) }),
+            }
+        }
+        let list = Arc::new(list);
+        *cache = Some((now, Arc::clone(&list)));
+        Ok(list)
+    }
+
     /// Numbers of all processes, ascending; none on a host in a folder that has no /proc.
     ///
     /// # Errors
@@ -62,6 +113,44 @@ impl Host {
             name.pop();
         }
         Ok(name)
+    }
+
+    /// The words that a process was started with, or has put in their place; at most 4 KiB of them.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn cmdline(&self, pid: u32) -> Result<Vec<Vec<u8>>, HostError> {
+        let mut bytes = Vec::new();
+        let path = PathBuf::from(format!("/proc/{pid}/cmdline"));
+        let read = std::io::Read::take(self.open(&path)?, CMDLINE as u64);
+        let read = std::io::Read::read_to_end(&mut { read }, &mut bytes);
+        read.map_err(|error| ErrorKind::from_io(&error).at(&path))?;
+        let words = bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec);
+        Ok(words.filter(|word| !word.is_empty()).collect())
+    }
+
+    /// The folder that a process is in, as its own mount namespace has it.
+    ///
+    /// # Errors
+    /// It has ended, or the agent may not see (CAP_SYS_PTRACE would let it).
+    pub fn working_folder(&self, pid: u32) -> Result<PathBuf, HostError> {
+        self.read_link(format!("/proc/{pid}/cwd"))
+    }
+
+    /// When a process started, and by whom; everybody may see it.
+    ///
+    /// # Errors
+    /// It has ended, or the kernel wrote something that is not understood.
+    pub fn birth(&self, pid: u32) -> Result<Birth, HostError> {
+        let path = format!("/proc/{pid}/stat");
+        let stat = self.read(&path, CMDLINE)?;
+        // The name in brackets may hold anything, brackets and blanks too.
+        let end = stat.iter().rposition(|byte| *byte == b')').map_or(0, |end| end + 1);
+        let rest = String::from_utf8_lossy(&stat[end..]);
+        let mut fields = rest.split_ascii_whitespace();
+        let (parent, start) = (fields.nth(1), fields.nth(17));
+        let birth = || Some(Birth { parent: parent?.parse().ok()?, start: start?.parse().ok()? });
+        birth().ok_or_else(|| ErrorKind::Io("not understood").at(path.as_ref()))
     }
 
     /// True when a process sees the mounts that process 1 sees. When that cannot be told, it is taken to be so:
