@@ -44,8 +44,8 @@ pub struct Birth {
 pub(super) struct Cache(Mutex<Option<(Duration, Arc<Vec<Process>>)>>);
 
 impl Host {
-    /// All processes that run a program, by number, kernel threads and what has just ended left out. Read once for all
-    /// who ask within `max_age`: some 3 us for each process. A host in a folder is read anew each time.
+    /// All processes, by number; kernel threads and what has just ended have no program (not found). Read once for all
+    /// who ask within `max_age`: some microseconds for each process. A host in a folder is read anew each time.
     ///
     /// # Errors
     /// As [`Host::pids`].
@@ -60,11 +60,7 @@ impl Host {
         }
         let mut list = Vec::new();
         for pid in self.pids()? {
-            match self.exe(pid) {
-                Ok(exe) => list.push(Process { pid, exe: Ok(exe) }),
-                Err(error) if error.is_absent() => {}
-                Err(error) => list.push(Process { pid, exe: Err(error.kind) }),
-            }
+            list.push(Process { pid, exe: self.exe(pid).map_err(|error| error.kind) });
         }
         let list = Arc::new(list);
         *cache = Some((now, Arc::clone(&list)));

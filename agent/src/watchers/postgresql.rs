@@ -88,7 +88,8 @@ impl Product for Postgres<'_> {
             let listen = config.listen();
             found.push(Instance { key, binary, server: Some(server.clone()), listen, datadir, sockets: Vec::new() });
         }
-        for (key, binary, config) in idle(host, binaries) {
+        let used: Vec<PathBuf> = found.iter().map(|each| each.binary.clone()).collect();
+        for (key, binary, config) in idle(host, binaries, &used) {
             let datadir = config.datadir(host);
             let runs = |each: &Instance| each.key == key || datadir.is_some() && each.datadir == datadir;
             if !found.iter().any(runs) {
@@ -122,8 +123,8 @@ fn is_version(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(|c| c.is_ascii_digit() || c == '.')
 }
 
-/// Clusters that could be started, and programs that have none.
-fn idle(host: &Host, binaries: &[Binary]) -> Vec<(String, PathBuf, Config)> {
+/// Clusters that could be started, and programs that have none and are not `used`.
+fn idle(host: &Host, binaries: &[Binary], used: &[PathBuf]) -> Vec<(String, PathBuf, Config)> {
     let mut found = Vec::new();
     let folders = |folder: &Path| {
         let entries = host.list(folder).unwrap_or_default().into_iter().filter(|entry| entry.kind == Kind::Folder);
@@ -140,12 +141,11 @@ fn idle(host: &Host, binaries: &[Binary]) -> Vec<(String, PathBuf, Config)> {
             }
         }
         let data = Path::new(REDHAT).join(version.as_deref().unwrap_or_default()).join("data");
-        // A folder that may not be looked into may well be there.
         if host.stat(data.join("PG_VERSION")).is_ok() {
             let config = Config::read(host, &data.join("postgresql.conf"), Some(&data));
             found.push((cluster(Some(&data), &binary.path), binary.path.clone(), config));
         }
-        if found.len() == before {
+        if found.len() == before && !used.contains(&binary.path) {
             let key = version.map_or_else(|| "postgresql/main".to_owned(), |version| format!("postgresql/{version}"));
             found.push((key, binary.path.clone(), Config::default()));
         }

@@ -27,9 +27,11 @@ pub(super) fn version(said: &[u8]) -> Result<String, Refusal> {
             let end = rest.iter().position(|byte| *byte == 0).filter(|end| *end <= TEXT).ok_or_else(odd)?;
             let whole = std::str::from_utf8(&rest[..end]).map_err(|_| odd())?;
             let version = whole.strip_prefix(HACK).unwrap_or(whole);
-            // 10.11.14-MariaDB-0+deb12u2, 8.0.39-30: the version itself is what other servers are compared by.
-            let version = version.split("-MariaDB").next().unwrap_or(version);
-            if version.starts_with(|first: char| first.is_ascii_digit()) { Ok(version.to_owned()) } else { Err(odd()) }
+            // Of 10.11.14-MariaDB-0+deb12u2 and 8.0.39-30 (Percona) the version is what is made of numbers only.
+            let is_number = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            let parts: Vec<&str> = version.split('-').take_while(is_number).collect();
+            let version = parts.join("-");
+            if version.starts_with(|first: char| first.is_ascii_digit()) { Ok(version) } else { Err(odd()) }
         }
         Some([0xff, low, high, text @ ..]) => {
             let number = u16::from_le_bytes([*low, *high]);
@@ -54,6 +56,7 @@ mod tests {
         for (said, expected) in [
             ("\n8.0.39\0....", "8.0.39"),
             ("\n8.0.39-30\0", "8.0.39-30"),
+            ("\n8.0.40-0ubuntu0.22.04.1\0", "8.0.40"),
             ("\n5.5.5-10.6.18-MariaDB-log\0", "10.6.18"),
             ("\n11.4.4-MariaDB-ubu2404\0", "11.4.4"),
         ] {
