@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use plumb_agent::host::Host;
@@ -13,6 +13,9 @@ use plumb_proto::model::{Fact, Value};
 use plumb_proto::time::{Clock as _, SystemClock};
 use plumb_tests::eventually::eventually;
 use plumb_tests::needs;
+
+/// A watcher sees the servers of all tests, and its visits are counted: one test of MariaDB at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -156,6 +159,7 @@ fn mariadb_is_told_as_it_tells_itself_and_its_log_has_not_one_line_of_ours() {
     if !needs::has("MariaDB", &["mariadbd", "mariadb-install-db", "mariadb", "dpkg-query"], true) {
         return;
     }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let place = Place::new("mariadb", "mysql");
     let mut server = mariadb(&place, "/usr/sbin/mariadbd");
     let version = query(&place, "SELECT VERSION()");
@@ -173,6 +177,7 @@ fn a_mariadb_of_which_neither_package_nor_binary_tells_is_asked_once() {
     if !needs::has("MariaDB", &["mariadbd", "mariadb-install-db", "mariadb"], true) {
         return;
     }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let place = Place::new("mariadb-own", "mysql");
     let program = place.at("mysqld");
     let mut bytes = std::fs::read("/usr/sbin/mariadbd").expect("the program");
