@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::host::binary::Mark;
 use crate::host::packages::DATABASES;
 use crate::host::{Host, pattern};
+use crate::provenance::System;
 use crate::tables::DATABASE;
 use crate::watcher::{Look, Progress};
 use find::Found;
@@ -87,6 +88,7 @@ pub struct Databases {
     /// When all was gone through, in monotonic time.
     full: Option<Duration>,
     versions: Versions,
+    system: System,
     /// When the size of a data folder was taken.
     sized: BTreeMap<String, Duration>,
     /// Servers that do not run, and when that was first seen.
@@ -147,6 +149,7 @@ impl Databases {
         instances.dedup_by(|one, other| one.key == other.key);
         self.instances = instances;
         self.full = Some(now);
+        self.system = System::read(look.host);
         self.versions.forget_all_but(&self.found);
     }
 }

@@ -22,7 +22,7 @@ impl Databases {
     pub(super) fn tell(&mut self, product: &dyn Product, look: &mut Look<'_>, now: Duration) {
         let paths: Vec<PathBuf> = self.instances.iter().map(|each| each.binary.clone()).collect();
         let owners = look.host.owners(&paths, product.program().packages);
-        let system = System::read(look.host);
+        let system = self.system.clone();
         let instances = std::mem::take(&mut self.instances);
         for instance in &instances {
             self.tell_one(product, look, instance, (&system, &owners), now);

@@ -160,3 +160,35 @@ impl Host {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use plumb_proto::time::{ManualClock, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn processes_of_this_machine_are_listed_once_for_all_who_ask_within_a_moment() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1)));
+        let host = Host::new("/", clock.clone());
+        let second = Duration::from_secs(1);
+        let first = host.processes(second).unwrap();
+        assert!(first.iter().any(|process| process.pid == std::process::id() && process.exe.is_ok()));
+        clock.advance(Duration::from_millis(900));
+        assert!(Arc::ptr_eq(&first, &host.processes(second).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &host.processes(Duration::from_millis(100)).unwrap()), "too old for this one");
+    }
+
+    #[test]
+    fn a_process_tells_its_words_its_folder_and_its_birth() {
+        let host = Host::new("/", Arc::new(ManualClock::at(Timestamp::from_secs(1))));
+        let own = std::process::id();
+        let words: Vec<Vec<u8>> = std::env::args().map(String::into_bytes).filter(|word| !word.is_empty()).collect();
+        assert!(host.cmdline(own).unwrap().starts_with(&words[..1]));
+        assert_eq!(host.working_folder(own).unwrap(), std::env::current_dir().unwrap());
+        let birth = host.birth(own).unwrap();
+        assert_eq!(birth.parent, std::os::unix::process::parent_id());
+        assert!(birth.start > host.birth(1).unwrap().start || own == 1);
+        assert!(host.birth(u32::MAX).is_err_and(|error| error.is_absent()));
+    }
+}

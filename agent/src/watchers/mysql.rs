@@ -49,7 +49,7 @@ const WAKE: [&str; 9] = [
     "/etc/mysql/mysql.conf.d",
     "/run/mysqld",
     "/run/mariadb",
-    "/var/lib/mysql",
+    "/var/lib/mysql/mysql.sock",
 ];
 /// Where a server that is not configured otherwise keeps its data and its socket.
 const DATADIR: &str = "/var/lib/mysql";
@@ -86,14 +86,6 @@ impl Product for Mysqld<'_> {
     }
 
     fn instances(&self, host: &Host, binaries: &[Binary], servers: &[Server]) -> Vec<Instance> {
-        let idle = Config::read(host, None);
-        if servers.is_empty() {
-            let Some(binary) = binaries.first() else { return Vec::new() };
-            let key = format!("{}/main", product(host, &binary.path));
-            let datadir = idle.datadir().or_else(|| host.real(PathBuf::from(DATADIR), &mut |_| {}));
-            let (listen, sockets) = (idle.listen(), idle.sockets());
-            return vec![Instance { key, binary: binary.path.clone(), server: None, listen, datadir, sockets }];
-        }
         let mut found: Vec<Instance> = Vec::new();
         for server in servers {
             let config = Config::read(host, Some(server));
@@ -108,6 +100,16 @@ impl Product for Mysqld<'_> {
                 sockets.extend(SOCKETS.map(PathBuf::from));
             }
             found.push(Instance { key, binary, server: Some(server.clone()), listen, datadir, sockets });
+        }
+        // The usual one is there as well when it does not run.
+        let (idle, datadir) = usual(host);
+        let is_there = servers.is_empty() || datadir.is_some();
+        if let Some(binary) = binaries.first().filter(|_| is_there) {
+            let key = format!("{}/main", product(host, &binary.path));
+            if !found.iter().any(|each| each.key == key || each.datadir == datadir) {
+                let (listen, sockets) = (idle.listen(), idle.sockets());
+                found.push(Instance { key, binary: binary.path.clone(), server: None, listen, datadir, sockets });
+            }
         }
         found
     }
@@ -126,13 +128,20 @@ fn product(host: &Host, binary: &Path) -> &'static str {
     ["mariadb", "percona"].into_iter().find(|name| words.contains(name)).unwrap_or("mysql")
 }
 
+/// What a server is told that is started without a word, and where its data is.
+fn usual(host: &Host) -> (Config, Option<PathBuf>) {
+    let config = Config::read(host, None);
+    let datadir = config.datadir().or_else(|| host.real(PathBuf::from(DATADIR), &mut |_| {}));
+    (config, datadir)
+}
+
 /// Names that an instance may go by, the best one first.
 fn names(host: &Host, server: &Server, config: &Config, datadir: Option<&Path>, servers: usize) -> Vec<String> {
     let mut names = Vec::new();
     // Of mysqld@NAME.service and mariadb@NAME.service.
     let suffix = server.option(&["--defaults-group-suffix"]).map(|name| name.trim_start_matches(['.', '@', '-']));
     names.extend(suffix.filter(|name| !name.is_empty()).map(str::to_owned));
-    let usual = Config::read(host, None).datadir().or_else(|| host.real(PathBuf::from(DATADIR), &mut |_| {}));
+    let (_, usual) = usual(host);
     if names.is_empty() && (servers == 1 && usual.is_none() || datadir.is_none() || usual.as_deref() == datadir) {
         names.push("main".to_owned());
     }

@@ -40,18 +40,15 @@ const PROGRAM: Program = Program {
     // The version stands alone in the binary, between the versions that commands came with.
     mark: None,
 };
-const WAKE: [&str; 11] = [
+const WAKE: [&str; 8] = [
     "/etc/redis",
     "/etc/redis.conf",
     "/etc/valkey",
     "/etc/keydb",
     "/run/redis",
-    "/run/redis/redis-server.pid",
     "/run/redis_6379.pid",
     "/run/valkey",
     "/run/keydb",
-    "/var/lib/redis",
-    "/var/lib/valkey",
 ];
 /// The port of a server that is not told another one.
 const PORT: &str = "6379";

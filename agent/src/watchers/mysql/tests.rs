@@ -150,3 +150,11 @@ fn option_files_that_include_each_other_come_to_an_end() {
     let stage = process(stage, 812, "/usr/sbin/mariadbd", &["mariadbd"], "/var/lib/mysql");
     assert!(stage.look().contains("127.0.0.1:3399"));
 }
+
+#[test]
+fn the_usual_server_is_missed_while_another_one_runs() {
+    let exe = "/usr/sbin/mariadbd";
+    let told = process(debian(), 814, exe, &[exe, "--port=3307"], "/srv/other").look();
+    assert!(told.contains("fact database mariadb/3307 ") && told.contains("fact database mariadb/main "), "{told}");
+    assert_eq!((told.matches(" running=true ").count(), told.matches(" running=false ").count()), (1, 1), "{told}");
+}
