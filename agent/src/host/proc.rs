@@ -58,10 +58,14 @@ impl Host {
         {
             return Ok(Arc::clone(list));
         }
-        let mut list = Vec::new();
-        for pid in self.pids()? {
-            list.push(Process { pid, exe: self.exe(pid).map_err(|error| error.kind) });
-        }
+        let pids = self.pids()?;
+        let list: Vec<Process> = if self.is_live() {
+            let links: Vec<String> = pids.iter().map(|pid| format!("{pid}/exe")).collect();
+            let texts = self.root.link_texts("/proc".as_ref(), &links)?;
+            pids.into_iter().zip(texts).map(|(pid, text)| Process { pid, exe: text.map(exe_of) }).collect()
+        } else {
+            pids.into_iter().map(|pid| Process { pid, exe: self.exe(pid).map_err(|error| error.kind) }).collect()
+        };
         let list = Arc::new(list);
         *cache = Some((now, Arc::clone(&list)));
         Ok(list)
@@ -91,12 +95,7 @@ impl Host {
     /// # Errors
     /// It has ended, or the agent may not see (CAP_SYS_PTRACE would let it).
     pub fn exe(&self, pid: u32) -> Result<Exe, HostError> {
-        let mut path = self.read_link(format!("/proc/{pid}/exe"))?.into_os_string().into_vec();
-        let replaced = path.ends_with(DELETED);
-        if replaced {
-            path.truncate(path.len() - DELETED.len());
-        }
-        Ok(Exe { path: PathBuf::from(std::ffi::OsString::from_vec(path)), replaced })
+        Ok(exe_of(self.read_link(format!("/proc/{pid}/exe"))?))
     }
 
     /// The name of a process's program, at most 15 bytes of it; everybody may see it.
@@ -159,6 +158,15 @@ impl Host {
             _ => true,
         }
     }
+}
+
+fn exe_of(link: PathBuf) -> Exe {
+    let mut path = link.into_os_string().into_vec();
+    let replaced = path.ends_with(DELETED);
+    if replaced {
+        path.truncate(path.len() - DELETED.len());
+    }
+    Exe { path: PathBuf::from(std::ffi::OsString::from_vec(path)), replaced }
 }
 
 #[cfg(test)]
