@@ -2,11 +2,13 @@
 
 pub mod cli;
 pub mod config;
+pub mod databases;
 pub mod deliver;
 pub mod host;
 pub mod link;
 pub mod log;
 pub mod observe;
+pub mod provenance;
 pub mod sandbox;
 pub mod state;
 pub mod status;

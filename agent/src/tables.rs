@@ -22,8 +22,18 @@ pub const DATABASE: Table = Table {
             "The package it belongs to; none when nobody updates it with packages.",
         ),
         Column::state("package_version", ColumnType::Version, "Version of that package, with epoch and release."),
-        Column::state("provenance", ColumnType::Text, "Who patches it, as in the table `php`."),
+        Column::state(
+            "provenance",
+            ColumnType::Text,
+            "Who patches it: a word of the table `php`, or mariadb, mysql, percona, pgdg, redis, valkey, keydb: the makers' \
+             own packages.",
+        ),
         Column::state("running", ColumnType::Bool, "Whether a process of it runs."),
+        Column::moving(
+            "restart_needed",
+            ColumnType::Bool,
+            "Whether the file of its program was replaced since the process started.",
+        ),
         Column::state(
             "listen",
             ColumnType::List,

@@ -2,13 +2,17 @@
 
 mod backups;
 mod disk;
+mod mysql;
 mod php;
+mod postgresql;
+mod redis;
 mod system;
 
 use crate::watcher::Spec;
 
 /// All watchers, by name.
-pub const ALL: &[Spec] = &[backups::SPEC, disk::SPEC, php::SPEC, system::SPEC];
+pub const ALL: &[Spec] =
+    &[backups::SPEC, disk::SPEC, mysql::SPEC, php::SPEC, postgresql::SPEC, redis::SPEC, system::SPEC];
 
 #[cfg(test)]
 mod tests {

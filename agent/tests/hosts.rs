@@ -85,6 +85,49 @@ fn the_nightly_dumps_of_debian_12() {
 }
 
 #[test]
+fn the_databases_of_debian_12() {
+    assert_eq!(
+        facts("debian-12", "mysql"),
+        ["fact database mariadb/main version=10.11.14 running_version=10.11.14 binary=/usr/sbin/mariadbd \
+          package=mariadb-server-core package_version=1:10.11.14-0+deb12u2 provenance=debian running=true \
+          restart_needed=false listen=/run/mysqld/mysqld.sock,127.0.0.1:3306 datadir=/var/lib/mysql \
+          from /usr/sbin/mariadbd"]
+    );
+    assert_eq!(
+        facts("debian-12", "postgresql"),
+        ["fact database postgresql/15/main version=15.14 \
+          running_version=?(its program was replaced before it was first seen) \
+          binary=/usr/lib/postgresql/15/bin/postgres package=postgresql-15 package_version=15.14-0+deb12u1 \
+          provenance=debian running=true restart_needed=true listen=/run/postgresql/.s.PGSQL.5432,localhost:5432 \
+          datadir=/var/lib/postgresql/15/main from /usr/lib/postgresql/15/bin/postgres"]
+    );
+    assert_eq!(
+        facts("debian-12", "redis"),
+        ["fact database redis/6379 version=7.0.15 binary=/usr/bin/redis-server package=redis-server \
+          package_version=5:7.0.15-1~deb12u5 provenance=debian running=false listen=127.0.0.1:6379,[::1]:6379 \
+          datadir=/var/lib/redis from /usr/bin/redis-server"]
+    );
+}
+
+#[test]
+fn the_databases_of_rhel_9() {
+    assert_eq!(
+        facts("rhel-9-remi", "mysql"),
+        ["fact database mariadb/main version=10.5.27 running_version=10.5.27 binary=/usr/libexec/mariadbd \
+          package=mariadb-server package_version=3:10.5.27-1.el9_5 provenance=redhat running=true \
+          restart_needed=false listen=*:3306,/var/lib/mysql/mysql.sock datadir=/var/lib/mysql \
+          from /usr/libexec/mariadbd"]
+    );
+    assert_eq!(
+        facts("rhel-9-remi", "postgresql"),
+        ["fact database postgresql/16/data version=16.6 binary=/usr/pgsql-16/bin/postgres \
+          package=postgresql16-server package_version=16.6-1PGDG.rhel9 provenance=pgdg running=false \
+          listen=localhost:5432 datadir=/var/lib/pgsql/16/data from /usr/pgsql-16/bin/postgres"]
+    );
+    assert_eq!(facts("rhel-9-remi", "redis"), ["absent"]);
+}
+
+#[test]
 fn the_numbers_of_debian_12() {
     let system = look("debian-12", "system");
     let disk = look("debian-12", "disk");

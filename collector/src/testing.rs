@@ -35,7 +35,7 @@ pub fn host_row() -> HostRow {
 /// A host that knows the tables of the agent.
 pub fn host() -> HostView {
     let mut view = HostView::new(host_row());
-    for decl in [php_table(), mount_table(), os_table()] {
+    for decl in [database_table(), php_table(), mount_table(), os_table()] {
         view.declare(&decl);
     }
     view
@@ -49,6 +49,21 @@ pub fn table(name: &str, columns: &[(&str, ColumnType, Role)]) -> TableDecl {
         doc: String::new(),
     };
     TableDecl { name: name.to_owned(), doc: String::new(), columns: columns.iter().map(column).collect() }
+}
+
+fn database_table() -> TableDecl {
+    use {ColumnType::Bool, ColumnType::Version, Role::State};
+    table(
+        "database",
+        &[
+            ("version", Version, State),
+            ("running_version", Version, State),
+            ("package", ColumnType::Text, State),
+            ("package_version", Version, State),
+            ("running", Bool, State),
+            ("restart_needed", Bool, Role::Moving),
+        ],
+    )
 }
 
 fn php_table() -> TableDecl {

@@ -119,6 +119,19 @@ impl Root {
         read().map_err(|kind| kind.at(path))
     }
 
+    /// The texts of links below a folder that is opened once for all of them. For /proc of the running machine only: the
+    /// kernel makes what lies there, so no link can be in the way.
+    pub(super) fn link_texts(
+        &self,
+        folder: &Path,
+        links: &[String],
+    ) -> Result<Vec<Result<PathBuf, ErrorKind>>, HostError> {
+        let folder = self.at(folder, Links::Never, Want::Place)?;
+        let text =
+            |link: &String| readlinkat(&folder.fd, link.as_str()).map(PathBuf::from).map_err(ErrorKind::from_errno);
+        Ok(links.iter().map(text).collect())
+    }
+
     fn folder(&self) -> Result<(BorrowedFd<'_>, u32), ErrorKind> {
         match &self.folder {
             Ok((fd, owner)) => Ok((fd.as_fd(), *owner)),

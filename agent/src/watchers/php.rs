@@ -4,10 +4,8 @@
 //! is compiled into it; the package database says where it comes from. A binary is read once, until it changes.
 
 mod ini;
-mod origin;
 mod places;
 mod running;
-mod version;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::unix::ffi::OsStrExt;
@@ -16,13 +14,13 @@ use std::path::{Path, PathBuf};
 use plumb_proto::model::{ColumnType, Value};
 use plumb_proto::untrusted::Untrusted;
 
+use crate::host::binary::{Finding, Mark};
 use crate::host::packages::{DATABASES, Package, PackagesError};
-use crate::host::{Identity, Kind, Meta};
+use crate::host::{Identity, Kind, Meta, pattern};
+use crate::provenance::System;
 use crate::watcher::{Column, Look, Progress, Spec, Table, Watcher, minutes};
-use origin::System;
 use places::{Sapi, parse_name};
 use running::Running;
-use version::{Finding, scan};
 
 /// The watcher `php`.
 pub const SPEC: Spec = Spec::new::<Php>(
@@ -49,6 +47,8 @@ folders = [
 
 /// Beginnings of the names of packages that PHP comes in.
 const PACKAGES: [&str; 7] = ["php", "libapache2-mod-php", "plesk-php", "ea-php", "alt-php", "lsphp", "sp-php"];
+/// Every PHP carries the header that it sends (SAPI_PHP_VERSION_HEADER in main/SAPI.h of its source).
+const HEADER: Mark = Mark::Before(b"X-Powered-By: PHP/");
 /// Bytes of binaries that are read in one slice of a look.
 const SLICE: u64 = 16 << 20;
 /// Binaries of one host.
@@ -135,7 +135,7 @@ impl Watcher for Php {
 
     fn wake_on(&self) -> Vec<PathBuf> {
         let databases = DATABASES.iter().map(PathBuf::from);
-        let folders = self.folders.iter().map(|pattern| places::fixed_part(pattern));
+        let folders = self.folders.iter().map(|pattern| pattern::fixed_part(pattern));
         databases.chain(folders).chain(self.watched.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
@@ -145,7 +145,7 @@ impl Php {
     fn begin(&mut self, look: &mut Look<'_>) -> anyhow::Result<Option<Begun>> {
         look.host.check()?;
         let mut complete = true;
-        self.watched = places::expand(look.host, &self.folders, &mut |error| {
+        self.watched = look.host.expand(&self.folders, &mut |error| {
             complete = false;
             look.problem(&PHP, "", error.path.clone(), &error.kind, error.hint());
         });
@@ -198,7 +198,7 @@ impl Php {
         let (finding, read) = match self.known.get(path) {
             Some((identity, finding)) if *identity == meta.identity => (finding.clone(), 0),
             _ => {
-                let (finding, read) = scan(look.host, path);
+                let (finding, read) = look.host.version_in(path, HEADER);
                 // What could not be read is tried again: permissions of the agent change without a trace in the file.
                 if !matches!(finding, Finding::Unreadable(_)) {
                     self.known.insert(path.to_owned(), (meta.identity, finding.clone()));
@@ -209,7 +209,7 @@ impl Php {
         let package = begun.owners.as_ref().ok().and_then(|owners| owners.get(path));
         let version = match &finding {
             Finding::Version(version) => Some(version.clone()),
-            Finding::NotPhp => return read, // a wrapper that goes by the name
+            Finding::Nothing => return read, // a wrapper that goes by the name
             // The package says what was installed; its own word is not to be had.
             Finding::Unreadable(_) => package.map(Package::upstream),
         };
@@ -257,23 +257,12 @@ fn key(taken: &mut BTreeSet<String>, sapi: Sapi, branch: &str, path: &Path) -> S
 }
 
 fn tell_package(look: &mut Look<'_>, begun: &Begun, key: &str, source: &str, path: &Path) {
-    match &begun.owners {
-        Ok(owners) => {
-            let package = owners.get(path);
-            if let Some(package) = package {
-                let version = Value::Version(package.version.clone());
-                look.fact(&PHP, key, source, &[("package", package.name.clone().into()), ("package_version", version)]);
-                if !package.module.is_empty() {
-                    look.fact(&PHP, key, source, &[("module", package.module.clone().into())]);
-                }
-            }
-            look.fact(&PHP, key, source, &[("provenance", begun.system.provenance(package).into())]);
-        }
-        Err(error) => {
-            for column in ["package", "package_version", "provenance"] {
-                look.unknown(&PHP, key, column, error, error.hint());
-            }
-        }
+    let package = begun.owners.as_ref().map(|owners| owners.get(path));
+    begun.system.tell(look, (&PHP, key, source), package);
+    if let Ok(Some(package)) = package
+        && !package.module.is_empty()
+    {
+        look.fact(&PHP, key, source, &[("module", package.module.clone().into())]);
     }
 }
 

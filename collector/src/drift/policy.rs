@@ -31,6 +31,7 @@ pub use source::Source;
 /// The rules that ship, by file name: the policy of a collector that was given no other.
 pub const SHIPPED: &[(&str, &str)] = &[
     ("backups.toml", include_str!("../../../packaging/policy/backups.toml")),
+    ("database.toml", include_str!("../../../packaging/policy/database.toml")),
     ("disk.toml", include_str!("../../../packaging/policy/disk.toml")),
     ("memory.toml", include_str!("../../../packaging/policy/memory.toml")),
     ("os.toml", include_str!("../../../packaging/policy/os.toml")),

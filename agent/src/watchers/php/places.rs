@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use plumb_proto::untrusted::Untrusted;
 
 use crate::host::{Host, HostError, Kind};
 
-/// Folders that all patterns together may lead to.
-const MAX_FOLDERS: usize = 1_024;
 /// Parts of a path that do not tell one installation from another.
 const COMMON: [&str; 11] =
     ["bin", "sbin", "usr", "root", "lib", "lib64", "libexec", "modules", "apache2", "httpd", "/"];
@@ -84,54 +82,6 @@ pub(super) fn prefix(path: &Path) -> Option<&Path> {
     (folder != Path::new("/")).then_some(folder)
 }
 
-/// The part of a pattern before its first `*`.
-pub(super) fn fixed_part(pattern: &str) -> PathBuf {
-    Path::new(pattern).components().take_while(|part| part.as_os_str() != "*").collect()
-}
-
-/// The folders that there are for these patterns, all links replaced, so that none comes twice.
-pub(super) fn expand(host: &Host, patterns: &[String], failed: &mut dyn FnMut(HostError)) -> BTreeSet<PathBuf> {
-    let mut folders = BTreeSet::new();
-    for pattern in patterns {
-        let mut here = vec![PathBuf::from("/")];
-        for part in Path::new(pattern).components() {
-            let Component::Normal(part) = part else { continue };
-            let mut next = Vec::new();
-            for folder in here {
-                if part != "*" {
-                    next.extend(real(host, folder.join(part), failed));
-                    continue;
-                }
-                match host.list(&folder) {
-                    Ok(entries) => {
-                        let inner = entries.into_iter().filter(|entry| matches!(entry.kind, Kind::Folder | Kind::Link));
-                        next.extend(inner.filter_map(|entry| real(host, folder.join(entry.name), failed)));
-                    }
-                    Err(error) if error.is_absent() => {}
-                    Err(error) => failed(error),
-                }
-                next.truncate(MAX_FOLDERS);
-            }
-            here = next;
-        }
-        folders.extend(here);
-    }
-    folders
-}
-
-/// Where a path really leads, if there is something.
-fn real(host: &Host, path: PathBuf, failed: &mut dyn FnMut(HostError)) -> Option<PathBuf> {
-    match host.resolve(&path) {
-        Ok(path) => Some(path),
-        Err(error) => {
-            if !error.is_absent() {
-                failed(error);
-            }
-            None
-        }
-    }
-}
-
 /// Files in these folders that go by a name of PHP, all links replaced.
 pub(super) fn candidates(
     host: &Host,
@@ -151,7 +101,7 @@ pub(super) fn candidates(
         match listed {
             Err(error) if error.is_absent() => {} // a file of that name, or gone since
             Err(error) => failed(error),
-            Ok(()) => found.extend(links.into_iter().filter_map(|link| real(host, link, failed))),
+            Ok(()) => found.extend(links.into_iter().filter_map(|link| host.real(link, failed))),
         }
     }
     found

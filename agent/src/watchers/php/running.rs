@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::places::{Sapi, parse_name};
 use crate::host::{ErrorKind, Host};
 
+/// Age of a list of processes that is new enough.
+const FRESH: Duration = Duration::from_secs(1);
 /// Bytes of the map of one process.
 const MAPS: usize = 4 << 20;
 /// Processes of Apache whose maps are read: all have the modules of the first.
@@ -27,22 +30,22 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn find(host: &Host) -> Self {
         let mut found = Self::default();
-        let pids = match host.pids() {
-            Ok(pids) if pids.is_empty() => {
+        let processes = match host.processes(FRESH) {
+            Ok(processes) if processes.is_empty() => {
                 found.blind = Some("no processes can be seen".to_owned());
                 return found;
             }
-            Ok(pids) => pids,
+            Ok(processes) => processes,
             Err(error) => {
                 found.blind = Some(error.to_string());
                 return found;
             }
         };
-        for pid in pids {
-            match host.exe(pid) {
-                Ok(exe) => found.seen(host, pid, &exe.path),
-                Err(error) if error.kind == ErrorKind::Denied => found.hidden(host, pid),
-                Err(_) => {} // a kernel thread, or gone
+        for process in processes.iter() {
+            match &process.exe {
+                Ok(exe) => found.seen(host, process.pid, &exe.path),
+                Err(ErrorKind::Denied) => found.hidden(host, process.pid),
+                Err(_) => {}
             }
         }
         found

@@ -72,11 +72,14 @@ impl Place<'_> {
             }
             Standing::Differs { was, is } => {
                 let Some(field) = field else { return };
+                if severity::goes_with_another(self.name, field, is) {
+                    return verdicts.push(Verdict::Moot(identity));
+                }
                 let title = title(&subject, was, is);
                 let severity = severity::of_field(self.name, field, is);
                 let mut drift = self.drift(subject, title, told(was), told(is), severity);
                 drift.cause = explain::cause(self.table, self.key, field, was, is);
-                drift.hold = explain::patience(self.table, self.key, field);
+                drift.hold = explain::patience(self.table, self.key, field, is);
                 let drift = Box::new(drift);
                 verdicts.push(if drift.cause.is_some() { Verdict::Explained(drift) } else { Verdict::Drift(drift) });
             }

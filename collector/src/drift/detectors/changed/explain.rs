@@ -17,6 +17,10 @@ const RED_HAT: [&str; 7] = ["rhel", "centos", "almalinux", "rocky", "ol", "cloud
 /// Unpacking and configuring one package takes seconds; a look in between must not cry.
 const UPGRADE: Duration = Duration::from_secs(120);
 
+/// A restart by hand takes a moment. What takes longer is a stop. (While a package manager is at work the agent does not
+/// call a server stopped, so upgrades need no patience here.)
+const RESTART: Duration = Duration::from_secs(4);
+
 /// Who made a column change, and by what evidence; `None`: nobody that is known.
 pub(super) fn cause(
     table: &TableView,
@@ -33,14 +37,29 @@ pub(super) fn cause(
             (same_major && newer(was?, is?)).then(|| "a minor release, which comes with package updates".to_owned())
         }
         (_, "version" | "package_version") => upgraded(table, row, key),
+        (_, "running_version") => restarted(row),
         _ => None,
     }
 }
 
 /// How long a change may wait for its explanation: in the middle of an upgrade, files and package database differ.
-pub(super) fn patience(table: &TableView, key: &Untrusted, field: &str) -> Duration {
-    let has_package = table.rows.get(key).is_some_and(|row| row.fact.fields.contains_key("package"));
-    if has_package && matches!(field, "version" | "package_version") { UPGRADE } else { Duration::ZERO }
+pub(super) fn patience(table: &TableView, key: &Untrusted, field: &str, is: Option<&Value>) -> Duration {
+    let row = table.rows.get(key);
+    let has_package = row.is_some_and(|row| row.fact.fields.contains_key("package"));
+    match field {
+        "version" | "package_version" | "running_version" if has_package => UPGRADE,
+        "running" if is == Some(&Value::Bool(false)) && row.is_some_and(|row| row.table == "database") => RESTART,
+        _ => Duration::ZERO,
+    }
+}
+
+/// The process was started from what its package brings: that comes after an upgrade, at once or some day.
+fn restarted(row: &Row) -> Option<String> {
+    let known = |column: &str| row.unknown(column).is_none().then(|| row.fact.fields.get(column)).flatten();
+    let (package, version) = (known("package")?, known("package_version")?);
+    let runs = text(known("running_version")?)?;
+    (runs == version::upstream(text(version)?))
+        .then(|| format!("restarted into what the package {} {} brings", clip(package), clip(version)))
 }
 
 /// The row belongs to a package whose version moved since the baseline, and what runs is what the package brings.

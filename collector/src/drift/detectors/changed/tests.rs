@@ -205,3 +205,65 @@ fn the_drift_tells_what_was_expected_and_what_is() {
     assert_eq!((drift.expected.as_deref(), drift.actual.as_deref()), (Some("8.2.29"), Some("8.2.30")));
     assert_eq!((drift.severity, drift.kind, drift.rule.as_str()), (Severity::Warning, Kind::Changed, "changed"));
 }
+
+/// Debian's MariaDB: what is installed, and what runs; `None`: nothing does.
+fn mariadb(version: &str, runs: Option<&str>) -> Fact {
+    let package_version = format!("1:{version}-0+deb12u1");
+    let mut fields = vec![
+        ("version", crate::testing::version(version)),
+        ("package", "mariadb-server-core".into()),
+        ("package_version", crate::testing::version(&package_version)),
+        ("running", runs.is_some().into()),
+    ];
+    fields.extend(runs.map(|runs| ("running_version", crate::testing::version(runs))));
+    fact("mariadb/main", &fields)
+}
+
+#[test]
+fn a_database_that_has_stopped_is_critical_and_told_once() {
+    let (runs, stopped) = (mariadb("10.11.14", Some("10.11.14")), mariadb("10.11.14", None));
+    assert_eq!(
+        moved("database", &runs, &stopped),
+        ["critical: running of database mariadb/main changed from true to false"]
+    );
+    assert_eq!(
+        moved("database", &stopped, &runs),
+        [
+            "running_version of database mariadb/main is now 10.11.14, was not set (restarted into what the package \
+             mariadb-server-core 1:10.11.14-0+deb12u1 brings)",
+            "info: running of database mariadb/main changed from false to true",
+        ]
+    );
+}
+
+#[test]
+fn a_restart_of_a_database_is_given_a_moment() {
+    let mut view = host();
+    apply(&mut view, &full("mysql", 1, "database", &[mariadb("10.11.14", Some("10.11.14"))]), at(0));
+    let (_, touched) = apply(&mut view, &delta("mysql", 2, "database", &[mariadb("10.11.14", None)]), at(1));
+    let verdicts = Changed.detect(&view, &touched, at(1));
+    let holds: Vec<u64> = verdicts
+        .iter()
+        .filter_map(|each| if let Verdict::Drift(drift) = each { Some(drift.hold.as_secs()) } else { None })
+        .collect();
+    assert_eq!(holds, [4]);
+}
+
+#[test]
+fn a_database_that_is_upgraded_and_restarted_some_day_is_no_news() {
+    let old = mariadb("10.11.11", Some("10.11.11"));
+    let waits = mariadb("10.11.14", Some("10.11.11"));
+    let upgraded = moved("database", &old, &waits);
+    assert!(upgraded.len() == 2 && upgraded.iter().all(|line| line.contains("(package manager: ")), "{upgraded:?}");
+    assert_eq!(
+        moved("database", &waits, &mariadb("10.11.14", Some("10.11.14"))),
+        [
+            "running_version of database mariadb/main changed from 10.11.11 to 10.11.14 (restarted into what the package \
+          mariadb-server-core 1:10.11.14-0+deb12u1 brings)"
+        ]
+    );
+    assert_eq!(
+        moved("database", &waits, &mariadb("10.11.14", Some("10.11.9"))),
+        ["warning: running_version of database mariadb/main changed from 10.11.11 to 10.11.9"]
+    );
+}

@@ -285,3 +285,22 @@ fn a_series_that_ended_a_day_ago_is_not_judged() {
     view.host.last_seen = Some(at(90_000)); // the host speaks, and does not speak of it
     assert_eq!(told(&policy, &view, at(90_000)), [""; 0]);
 }
+
+#[test]
+fn a_database_that_runs_on_a_day_after_its_upgrade_is_told() {
+    let rule = |restart_needed: Option<bool>| {
+        let mut view = host();
+        let fields: Vec<(&str, plumb_proto::model::Value)> =
+            restart_needed.iter().map(|needed| ("restart_needed", (*needed).into())).collect();
+        apply(&mut view, &full("mysql", 1, "database", &[fact("mariadb/main", &fields)]), at(0));
+        let policy = shipped();
+        (told(&policy, &view, at(1)), policy.detect(&view, &all(&view), at(1)))
+    };
+    assert_eq!(rule(Some(false)).0, ["holds"]);
+    let (lines, verdicts) = rule(Some(true));
+    assert_eq!(lines, ["warning database_restart_needed: mariadb/main still runs the program from before its upgrade"]);
+    assert!(
+        verdicts.iter().any(|each| matches!(each, Verdict::Drift(drift) if drift.hold == Duration::from_secs(86_400)))
+    );
+    assert_eq!(rule(None).0, [""; 0], "a server that does not run needs no restart");
+}

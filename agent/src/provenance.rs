@@ -1,31 +1,48 @@
-//! Who patches a PHP, judged by the package it belongs to.
+//! Who patches a program, judged by the package it belongs to: one vocabulary for all tables with a column `provenance`.
+
+use plumb_proto::model::Value;
 
 use crate::host::Host;
-use crate::host::packages::{Manager, Package};
+use crate::host::packages::{Manager, Package, PackagesError};
+use crate::watcher::{Look, Table};
 
 /// Bytes of os-release.
 const OS_RELEASE: usize = 64 << 10;
 /// Names of packages that only one maker uses.
-const NAMES: [(&str, &str); 6] = [
+const NAMES: [(&str, &str); 14] = [
     ("plesk-php", "plesk"),
     ("ea-php", "cpanel"),
     ("ea-apache", "cpanel"),
     ("alt-php", "cloudlinux"),
     ("lsphp", "litespeed"),
     ("sp-php", "serverpilot"),
+    // the makers' own repositories of database servers; distributions write these names in another way
+    ("MariaDB-", "mariadb"),
+    ("mysql-community-", "mysql"),
+    ("mysql-commercial-", "mysql"),
+    ("percona-", "percona"),
+    ("Percona-", "percona"),
+    ("keydb", "keydb"),
+    ("redis-stack", "redis"),
+    ("valkey-bundle", "valkey"),
 ];
+/// Marks in versions of packages that only one maker uses: MariaDB's, PostgreSQL's (apt.postgresql.org and
+/// yum.postgresql.org) and Redis's (packages.redis.io) own repositories.
+const MARKS: [(&str, &str); 4] = [("+maria~", "mariadb"), (".pgdg", "pgdg"), ("PGDG", "pgdg"), ("rl1~", "redis")];
 /// Systems whose packages are those of Red Hat, built once more.
 const REDHAT: [&str; 9] =
     ["rhel", "centos", "almalinux", "rocky", "ol", "cloudlinux", "eurolinux", "virtuozzo", "miraclelinux"];
 
 /// What the system's own packages are called after.
-#[derive(Default)]
-pub(super) struct System {
+#[derive(Clone, Default)]
+pub struct System {
     distribution: &'static str,
 }
 
 impl System {
-    pub(super) fn read(host: &Host) -> Self {
+    /// Reads which system this is; one that does not say is "another distribution".
+    #[must_use]
+    pub fn read(host: &Host) -> Self {
         let release =
             ["/etc/os-release", "/usr/lib/os-release"].iter().find_map(|path| host.read_text(path, OS_RELEASE).ok());
         let release = release.unwrap_or_default();
@@ -39,11 +56,15 @@ impl System {
         Self { distribution }
     }
 
-    /// One of the words that the column `provenance` declares.
-    pub(super) fn provenance(&self, package: Option<&Package>) -> &'static str {
+    /// One of the words that the column `provenance` of the table declares.
+    #[must_use]
+    pub fn provenance(&self, package: Option<&Package>) -> &'static str {
         let Some(package) = package else { return "self-built" };
         let (name, version) = (text(package.name.as_bytes()), text(package.version.as_bytes()));
         if let Some((_, maker)) = NAMES.iter().find(|(start, _)| name.starts_with(start)) {
+            return maker;
+        }
+        if let Some((_, maker)) = MARKS.iter().find(|(mark, _)| version.contains(mark)) {
             return maker;
         }
         let runcloud = name
@@ -57,6 +78,30 @@ impl System {
             }
             Manager::Rpm if version.contains(".remi") || text(package.vendor.as_bytes()).starts_with("Remi") => "remi",
             _ => self.distribution,
+        }
+    }
+
+    /// Tells the columns `package`, `package_version` and `provenance` of a row.
+    pub fn tell(
+        &self,
+        look: &mut Look<'_>,
+        (table, key, source): (&'static Table, &str, &str),
+        package: Result<Option<&Package>, &PackagesError>,
+    ) {
+        match package {
+            Ok(package) => {
+                if let Some(package) = package {
+                    let version = Value::Version(package.version.clone());
+                    let fields = [("package", package.name.clone().into()), ("package_version", version)];
+                    look.fact(table, key, source, &fields);
+                }
+                look.fact(table, key, source, &[("provenance", self.provenance(package).into())]);
+            }
+            Err(error) => {
+                for column in ["package", "package_version", "provenance"] {
+                    look.unknown(table, key, column, error, error.hint());
+                }
+            }
         }
     }
 }
@@ -87,6 +132,13 @@ mod tests {
             ("debian", "lsphp83", "8.3.14-1+bookworm", "litespeed"),
             ("ubuntu", "php83rc", "8.3.14-1", "runcloud"),
             ("distribution", "php8.3-fpm", "8.3.6-0", "distribution"),
+            ("debian", "mariadb-server-core", "1:10.11.14-0+deb12u2", "debian"),
+            ("debian", "mariadb-server-core", "1:11.4.4+maria~deb12", "mariadb"),
+            ("ubuntu", "mysql-server-core-8.0", "8.0.40-0ubuntu0.24.04.1", "ubuntu"),
+            ("ubuntu", "mysql-community-server-core", "8.4.3-1ubuntu24.04", "mysql"),
+            ("ubuntu", "percona-server-server", "8.0.39-30-1.jammy", "percona"),
+            ("debian", "postgresql-16", "16.6-1.pgdg120+1", "pgdg"),
+            ("debian", "redis-tools", "6:7.4.1-1rl1~bookworm1", "redis"),
         ] {
             assert_eq!(told(system, Manager::Dpkg, name, version), expected, "{name} {version}");
         }
@@ -97,6 +149,10 @@ mod tests {
             ("ea-php82-php-fpm", "8.2.25-1.1.1.cpanel", "cpanel"),
             ("alt-php83", "8.3.14-1.el8", "cloudlinux"),
             ("plesk-php83-fpm", "8.3.14-1redhat.9", "plesk"),
+            ("mariadb-server", "3:10.5.27-1.el9_5", "redhat"),
+            ("MariaDB-server", "11.4.4-1.el9", "mariadb"),
+            ("postgresql16-server", "16.6-1PGDG.rhel9", "pgdg"),
+            ("redis", "6.2.17-1.el9.remi", "remi"),
         ] {
             assert_eq!(told("redhat", Manager::Rpm, name, version), expected, "{name} {version}");
         }

@@ -1,0 +1,155 @@
+//! Database servers in general: which of their programs are installed, which of them run, in which version, and what is
+//! told of that in the table `database`. What is special about a product says its watcher ([`Product`]).
+//!
+//! A look is cheap: every few seconds the known processes are asked whether they are still there; all processes and
+//! all configuration are gone through once a minute, and when something has woken the watcher.
+
+mod find;
+mod size;
+mod tell;
+mod version;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::host::binary::Mark;
+use crate::host::packages::DATABASES;
+use crate::host::{Host, pattern};
+use crate::provenance::System;
+use crate::tables::DATABASE;
+use crate::watcher::{Look, Progress};
+use find::Found;
+pub use find::{Binary, Server};
+use version::Versions;
+
+/// Time between two looks at all processes and all configuration.
+const FULL: Duration = Duration::from_secs(60);
+/// Age of a list of processes that is new enough when something has just happened; events are heard of later than that.
+const FRESH: Duration = Duration::from_millis(100);
+/// A server that a package manager has stopped is given so long to come back before it is called stopped.
+const UPGRADE: Duration = Duration::from_secs(120);
+
+/// What the program of a product looks like.
+#[derive(Debug)]
+pub struct Program {
+    /// Names of its file where it is installed, the best one first.
+    pub files: &'static [&'static str],
+    /// Other names that the kernel may have for the file that runs, as the file may be a link.
+    pub aliases: &'static [&'static str],
+    /// Names of its processes, as the kernel has them (15 bytes at most).
+    pub names: &'static [&'static str],
+    /// Words on the command line of a process that is at some other work, and ends by itself.
+    pub passing: &'static [&'static str],
+    /// Beginnings of the names of packages that it comes in.
+    pub packages: &'static [&'static str],
+    /// What stands beside the version in its binary, if that can be told.
+    pub mark: Option<Mark>,
+}
+
+/// One server, running or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Key of its row: `product/instance`.
+    pub key: String,
+    /// Its program, by the name that it is installed under.
+    pub binary: PathBuf,
+    /// The process, if it runs.
+    pub server: Option<Server>,
+    /// What it listens on as far as it can be seen, or why that cannot be told.
+    pub listen: Result<Vec<String>, (String, &'static str)>,
+    /// Its data folder, if it is known.
+    pub datadir: Option<PathBuf>,
+    /// Sockets on which it may be asked for its version when nothing else tells.
+    pub sockets: Vec<PathBuf>,
+}
+
+/// A product: what only its watcher knows.
+pub trait Product {
+    /// Its program.
+    fn program(&self) -> &'static Program;
+    /// Folders where it may be installed; `*` stands for the name of one folder.
+    fn folders(&self) -> &[String];
+    /// All instances: the servers that run, and what is installed or configured and does not run.
+    fn instances(&self, host: &Host, binaries: &[Binary], servers: &[Server]) -> Vec<Instance>;
+    /// The version that a server has said on its socket, or what it said instead. `None`: it says nothing there.
+    fn greeted(&self, _host: &Host, _socket: &Path) -> Option<Result<String, version::Refusal>> {
+        None
+    }
+}
+
+pub use version::Refusal;
+
+/// What is known of a product's servers from look to look.
+#[derive(Default)]
+pub struct Databases {
+    found: Found,
+    instances: Vec<Instance>,
+    /// When all was gone through, in monotonic time.
+    full: Option<Duration>,
+    versions: Versions,
+    system: System,
+    /// When the size of a data folder was taken.
+    sized: BTreeMap<String, Duration>,
+    /// Servers that do not run, and when that was first seen.
+    stopped: BTreeMap<String, Duration>,
+}
+
+impl Databases {
+    /// One look at all servers of a product.
+    ///
+    /// # Errors
+    /// There is no host.
+    pub fn poll(&mut self, product: &dyn Product, look: &mut Look<'_>) -> anyhow::Result<Progress> {
+        look.host.check()?;
+        let now = look.host.clock().monotonic();
+        let due = self.full.is_none_or(|full| now >= full + FULL) || !look.trigger.is_empty() || !look.host.is_live();
+        if due || !self.found.still_runs(look.host, &self.instances) {
+            self.go_through(product, look, now);
+        }
+        for error in &self.found.problems {
+            look.problem(&DATABASE, "", error.path.clone(), &error.kind, error.hint());
+        }
+        if self.instances.is_empty() {
+            return Ok(if self.found.problems.is_empty() { Progress::Absent } else { Progress::Done });
+        }
+        self.tell(product, look, now);
+        Ok(Progress::Done)
+    }
+
+    /// What brings a look forward, with folders of the product's own where it configures and shows itself.
+    #[must_use]
+    pub fn wake_on(&self, product: &dyn Product, own: &[&str]) -> Vec<PathBuf> {
+        let folders = product.folders().iter().map(|pattern| pattern::fixed_part(pattern));
+        let all = DATABASES.iter().chain(own).map(PathBuf::from).chain(folders);
+        all.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Looks at all processes, programs and configuration anew.
+    fn go_through(&mut self, product: &dyn Product, look: &Look<'_>, now: Duration) {
+        self.found = Found::look(look.host, product.program(), product.folders(), FRESH);
+        let mut instances = product.instances(look.host, &self.found.binaries, &self.found.servers);
+        // Known from before, but not found: it has stopped, as long as there is something to start again.
+        for known in self.instances.drain(..) {
+            let data_is_there = known
+                .datadir
+                .as_ref()
+                .is_none_or(|folder| look.host.stat(folder).map_or_else(|e| !e.is_absent(), |_| true));
+            let can_start = self.found.binaries.iter().any(|binary| binary.path == known.binary);
+            match instances.iter_mut().find(|each| each.key == known.key) {
+                // Of a stopped server configuration is all that there is; what was seen of it while it ran was better.
+                Some(same) if same.server.is_none() => {
+                    (same.datadir, same.listen) = (known.datadir.or(same.datadir.take()), known.listen);
+                }
+                None if can_start && data_is_there => instances.push(Instance { server: None, ..known }),
+                _ => {}
+            }
+        }
+        instances.sort_by(|one, other| one.key.cmp(&other.key));
+        instances.dedup_by(|one, other| one.key == other.key);
+        self.instances = instances;
+        self.full = Some(now);
+        self.system = System::read(look.host);
+        self.versions.forget_all_but(&self.found);
+    }
+}

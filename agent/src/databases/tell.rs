@@ -1,0 +1,117 @@
+//! Tells what was found, in the table `database`.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use plumb_proto::model::{Severity, Value};
+use plumb_proto::untrusted::Untrusted;
+
+use super::{Databases, Instance, Product, UPGRADE, find, size};
+use crate::host::packages::{Package, PackagesError};
+use crate::provenance::System;
+use crate::tables::DATABASE;
+use crate::watcher::Look;
+
+/// Time between two sizes of one data folder.
+const SIZE: Duration = Duration::from_secs(600);
+const PROCESS_HINT: &str = "run the agent as root or grant it CAP_SYS_PTRACE";
+
+impl Databases {
+    pub(super) fn tell(&mut self, product: &dyn Product, look: &mut Look<'_>, now: Duration) {
+        let paths: Vec<PathBuf> = self.instances.iter().map(|each| each.binary.clone()).collect();
+        let owners = look.host.owners(&paths, product.program().packages);
+        let system = self.system.clone();
+        let instances = std::mem::take(&mut self.instances);
+        for instance in &instances {
+            self.tell_one(product, look, instance, (&system, &owners), now);
+        }
+        self.stopped.retain(|key, _| instances.iter().any(|each| each.key == *key && each.server.is_none()));
+        self.sized.retain(|key, _| instances.iter().any(|each| each.key == *key));
+        self.instances = instances;
+    }
+
+    fn tell_one(
+        &mut self,
+        product: &dyn Product,
+        look: &mut Look<'_>,
+        instance: &Instance,
+        (system, owners): (&System, &Result<BTreeMap<PathBuf, Package>, PackagesError>),
+        now: Duration,
+    ) {
+        let key = instance.key.as_str();
+        let path: Untrusted = instance.binary.as_os_str().as_bytes().into();
+        let source = path.to_string();
+        look.fact(&DATABASE, key, &source, &[("binary", Value::Text(path))]);
+        let package = owners.as_ref().map(|owners| owners.get(&instance.binary));
+        system.tell(look, (&DATABASE, key, &source), package);
+        let asked_before = instance.server.as_ref().is_some_and(|server| self.versions.was_asked(server));
+        let binary = self.found.binaries.iter().find(|binary| binary.path == instance.binary);
+        let version = self.versions.installed((product, look.host), instance, binary, package.ok().flatten());
+        match &version {
+            Ok(Some(version)) => look.fact(&DATABASE, key, &source, &[("version", Value::Version(version.clone()))]),
+            Ok(None) => {}
+            Err((why, hint)) => look.unknown(&DATABASE, key, "version", why, hint),
+        }
+        self.tell_running(look, instance, (&source, version.ok().flatten()), now);
+        if let Some(server) = &instance.server
+            && !asked_before
+            && let Some(why) = self.versions.turned_away(server)
+        {
+            let text = format!("{key} lets nobody in: {why}");
+            look.event(look.now, "database_refuses", Severity::Warning, text);
+        }
+        match &instance.listen {
+            Ok(listen) if listen.is_empty() => {}
+            Ok(listen) => {
+                let listen = listen.iter().map(|each| each.as_str().into()).collect();
+                look.fact(&DATABASE, key, &source, &[("listen", Value::List(listen))]);
+            }
+            Err((why, hint)) => look.unknown(&DATABASE, key, "listen", why, hint),
+        }
+        let Some(folder) = &instance.datadir else { return };
+        look.fact(&DATABASE, key, &source, &[("datadir", Value::Text(folder.as_os_str().as_bytes().into()))]);
+        if self.sized.get(key).is_none_or(|sized| now >= *sized + SIZE) {
+            self.sized.insert(key.to_owned(), now);
+            if let Some(bytes) = size::of(look.host, folder) {
+                look.gauge("database_size_bytes", &[("database", key)], bytes);
+            }
+        }
+    }
+
+    fn tell_running(
+        &mut self,
+        look: &mut Look<'_>,
+        instance: &Instance,
+        (source, installed): (&str, Option<Untrusted>),
+        now: Duration,
+    ) {
+        let key = instance.key.as_str();
+        if let Some(server) = &instance.server {
+            self.stopped.remove(key);
+            let fields = [("running", true.into()), ("restart_needed", server.replaced.into())];
+            look.fact(&DATABASE, key, source, &fields);
+            match self.versions.running(server, installed.as_ref()) {
+                Ok(version) => look.fact(&DATABASE, key, source, &[("running_version", Value::Version(version))]),
+                Err(why) => look.unknown(&DATABASE, key, "running_version", why, ""),
+            }
+            return;
+        }
+        if let Some(why) = &self.found.hidden {
+            for column in ["running", "running_version"] {
+                look.unknown(&DATABASE, key, column, why, PROCESS_HINT);
+            }
+            return;
+        }
+        // Package managers stop a server, replace it, and start it again.
+        let since = *self.stopped.entry(key.to_owned()).or_insert(now);
+        if now < since + UPGRADE && find::packages_move(look.host) {
+            for column in ["running", "running_version"] {
+                look.unknown(&DATABASE, key, column, "it does not run while a package manager is at work", "");
+            }
+            return;
+        }
+        look.fact(&DATABASE, key, source, &[("running", false.into())]);
+    }
+}

@@ -1,0 +1,157 @@
+//! PostgreSQL: every cluster of this host, its server's version and whether it runs. Nothing is said to a server: its
+//! protocol tells no version before the login.
+
+mod config;
+
+use std::path::{Path, PathBuf};
+
+use crate::databases::{Binary, Databases, Instance, Product, Program, Server};
+use crate::host::binary::Mark;
+use crate::host::{Host, Kind};
+use crate::tables::DATABASE;
+use crate::watcher::{Look, Progress, Spec, Watcher, seconds};
+use config::Config;
+
+/// The watcher `postgresql`.
+pub const SPEC: Spec = Spec::new::<Postgresql>(
+    "postgresql",
+    seconds(5),
+    &[&DATABASE],
+    r#"
+# Folders where the server lies; `*` stands for the name of one folder. What runs is found anywhere.
+folders = [
+    "/usr/lib/postgresql/*/bin", "/usr/bin", "/usr/local/bin", "/usr/local/pgsql/bin", "/opt/*/bin", "/opt/postgresql/*/bin",
+    "/usr/pgsql-9.6/bin", "/usr/pgsql-10/bin", "/usr/pgsql-11/bin", "/usr/pgsql-12/bin", "/usr/pgsql-13/bin",
+    "/usr/pgsql-14/bin", "/usr/pgsql-15/bin", "/usr/pgsql-16/bin", "/usr/pgsql-17/bin", "/usr/pgsql-18/bin",
+]
+"#,
+);
+
+const PROGRAM: Program = Program {
+    files: &["postgres"],
+    aliases: &[],
+    names: &["postgres", "postmaster"],
+    // initdb, single-user mode, and questions at the command line
+    passing: &["--boot", "--single", "--check", "--describe-config", "-C", "--version", "-V", "--help", "-?"],
+    packages: &["postgresql"],
+    // PG_BACKEND_VERSIONSTR
+    mark: Some(Mark::Before(b"postgres (PostgreSQL) ")),
+};
+const WAKE: [&str; 3] = ["/etc/postgresql", "/run/postgresql", "/var/lib/pgsql"];
+/// Debian's clusters: a folder for each version, and in it one for each cluster.
+const DEBIAN: &str = "/etc/postgresql";
+/// Red Hat's data folders: of the distribution, and of yum.postgresql.org.
+const REDHAT: &str = "/var/lib/pgsql";
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Postgresql {
+    folders: Vec<String>,
+    #[serde(skip)]
+    databases: Databases,
+}
+
+impl Watcher for Postgresql {
+    fn poll(&mut self, look: &mut Look<'_>) -> anyhow::Result<Progress> {
+        self.databases.poll(&Postgres(&self.folders), look)
+    }
+
+    fn wake_on(&self) -> Vec<PathBuf> {
+        self.databases.wake_on(&Postgres(&self.folders), &WAKE)
+    }
+}
+
+/// The product, with the folders that are configured.
+struct Postgres<'a>(&'a [String]);
+
+impl Product for Postgres<'_> {
+    fn program(&self) -> &'static Program {
+        &PROGRAM
+    }
+
+    fn folders(&self) -> &[String] {
+        self.0
+    }
+
+    fn instances(&self, host: &Host, binaries: &[Binary], servers: &[Server]) -> Vec<Instance> {
+        let mut found: Vec<Instance> = Vec::new();
+        for server in servers {
+            let config = Config::of(host, server);
+            let binary = server.binary(binaries);
+            let datadir = server.folder.clone().or_else(|| config.datadir(host));
+            let short = cluster(datadir.as_deref(), &binary);
+            let taken = found.iter().any(|each| each.key == short);
+            let key = match &datadir {
+                Some(folder) if taken => format!("{short}@{}", folder.display()),
+                _ => short,
+            };
+            let listen = config.listen();
+            found.push(Instance { key, binary, server: Some(server.clone()), listen, datadir, sockets: Vec::new() });
+        }
+        let used: Vec<PathBuf> = found.iter().map(|each| each.binary.clone()).collect();
+        for (key, binary, config) in idle(host, binaries, &used) {
+            let datadir = config.datadir(host);
+            let runs = |each: &Instance| each.key == key || datadir.is_some() && each.datadir == datadir;
+            if !found.iter().any(runs) {
+                let listen = config.listen();
+                found.push(Instance { key, binary, server: None, listen, datadir, sockets: Vec::new() });
+            }
+        }
+        found
+    }
+}
+
+/// `postgresql/16/main`: by the data folder, `.../16/main`, else by the version that the program lies under.
+fn cluster(datadir: Option<&Path>, binary: &Path) -> String {
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let last = datadir.map_or_else(|| "main".to_owned(), name);
+    let of_folder = datadir.and_then(Path::parent).map(name).filter(|name| is_version(name));
+    match of_folder.or_else(|| version_of(binary)) {
+        Some(version) => format!("postgresql/{version}/{last}"),
+        None => format!("postgresql/{last}"),
+    }
+}
+
+/// `16` of `/usr/lib/postgresql/16/bin/postgres` and of `/usr/pgsql-16/bin/postgres`.
+fn version_of(binary: &Path) -> Option<String> {
+    let folder = binary.parent()?.parent()?.file_name()?.to_str()?;
+    let version = folder.strip_prefix("pgsql-").unwrap_or(folder);
+    is_version(version).then(|| version.to_owned())
+}
+
+fn is_version(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(|c| c.is_ascii_digit() || c == '.')
+}
+
+/// Clusters that could be started, and programs that have none and are not `used`.
+fn idle(host: &Host, binaries: &[Binary], used: &[PathBuf]) -> Vec<(String, PathBuf, Config)> {
+    let mut found = Vec::new();
+    let folders = |folder: &Path| {
+        let entries = host.list(folder).unwrap_or_default().into_iter().filter(|entry| entry.kind == Kind::Folder);
+        entries.filter_map(|entry| entry.name.into_string().ok()).collect::<Vec<_>>()
+    };
+    for binary in binaries {
+        let version = version_of(&binary.path);
+        let before = found.len();
+        if let Some(version) = &version {
+            let of_version = Path::new(DEBIAN).join(version);
+            for cluster in folders(&of_version) {
+                let config = Config::read(host, &of_version.join(&cluster).join("postgresql.conf"), None);
+                found.push((format!("postgresql/{version}/{cluster}"), binary.path.clone(), config));
+            }
+        }
+        let data = Path::new(REDHAT).join(version.as_deref().unwrap_or_default()).join("data");
+        if host.stat(data.join("PG_VERSION")).is_ok() {
+            let config = Config::read(host, &data.join("postgresql.conf"), Some(&data));
+            found.push((cluster(Some(&data), &binary.path), binary.path.clone(), config));
+        }
+        if found.len() == before && !used.contains(&binary.path) {
+            let key = version.map_or_else(|| "postgresql/main".to_owned(), |version| format!("postgresql/{version}"));
+            found.push((key, binary.path.clone(), Config::default()));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;
