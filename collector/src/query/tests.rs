@@ -1,3 +1,4 @@
+mod rules;
 mod scene;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +33,7 @@ fn calls() -> Vec<&'static str> {
 
 #[tokio::test]
 async fn every_call_has_its_least_role_and_nobody_below_it_gets_through() {
-    use guard::{CALLS, Role};
+    use guard::{Audited, CALLS, Guard, Role};
     let scene = Scene::new().await;
     let mut questions = scene.questions;
     let denied = Arc::new(AtomicUsize::new(0));
@@ -52,7 +53,7 @@ async fn every_call_has_its_least_role_and_nobody_below_it_gets_through() {
                 Ok::<_, std::convert::Infallible>(http::Response::new(()))
             });
             let audited = Audited { writer: scene.parts.writer.clone(), clock: scene.parts.clock.clone() };
-            let mut guard = Guard::new(inner, audited, identify);
+            let mut guard = Guard::new(inner, audited, Arc::new(identify));
             let request =
                 http::Request::builder().uri(format!("http://x/plumb.query.v1.Query/{call}")).body(()).unwrap();
             let response = tower::Service::call(&mut guard, request).await.unwrap();
