@@ -30,11 +30,11 @@ use crate::pipeline::Pipeline;
 use crate::store::{DriftFilter, EventFilter, FactFilter, Questions};
 use crate::worker::Writer;
 use answers::{Pages, filter_labels, host_named, paged};
-use guard::Who;
 pub use door::{listen, serve};
+use guard::Who;
 pub use readers::READERS;
-pub use remote::Remote;
 use readers::Readers;
+pub use remote::Remote;
 use summary::Hearing;
 
 /// Deliveries that are shown if nobody asks for a number.
@@ -147,8 +147,7 @@ impl Query for Service {
     async fn facts(&self, request: Request<pb::FactsRequest>) -> Answer<pb::FactsPage> {
         let (asked, now) = (request.get_ref().clone(), self.now());
         if !asked.r#where.is_empty() {
-            let (rows, unknown) =
-                self.ask(&request, move |questions| rules::filtered(questions, &asked, now)).await?;
+            let (rows, unknown) = self.ask(&request, move |questions| rules::filtered(questions, &asked, now)).await?;
             let mut pages = vec![pb::FactsPage { rows: Vec::new(), unknown }];
             pages.extend(answers::chunks(rows, |rows| pb::FactsPage { rows, unknown: 0 }));
             return Ok(answers::pages(pages));
@@ -204,10 +203,7 @@ impl Query for Service {
         let shown = |receiver: &&str| !is_limited || deliveries.iter().any(|each| each.receiver == **receiver);
         let receivers: Vec<String> = self.parts.notifier.receivers().filter(shown).map(str::to_owned).collect();
         let mut pages = vec![pb::AlertsPage { deliveries: Vec::new(), receivers }];
-        pages.extend(answers::chunks(deliveries, |deliveries| pb::AlertsPage {
-            deliveries,
-            receivers: Vec::new(),
-        }));
+        pages.extend(answers::chunks(deliveries, |deliveries| pb::AlertsPage { deliveries, receivers: Vec::new() }));
         Ok(answers::pages(pages))
     }
 
@@ -222,10 +218,8 @@ impl Query for Service {
         let answer =
             self.ask(&request, move |questions| rules::test(questions, &policy, asked, clock.as_ref())).await?;
         let mut pages = vec![pb::TestPolicyPage { findings: Vec::new(), ..answer.clone() }];
-        pages.extend(answers::chunks(answer.findings, |findings| pb::TestPolicyPage {
-            findings,
-            ..Default::default()
-        }));
+        pages
+            .extend(answers::chunks(answer.findings, |findings| pb::TestPolicyPage { findings, ..Default::default() }));
         Ok(answers::pages(pages))
     }
 

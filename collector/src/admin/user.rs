@@ -44,7 +44,9 @@ pub(super) enum UserCommand {
     #[command(after_help = CREATE_EXAMPLES)]
     Create(Create),
     /// List users
-    #[command(after_help = "Examples:\n  plumb-collector user list\n  plumb-collector user list --json | jq '.[].name'")]
+    #[command(
+        after_help = "Examples:\n  plumb-collector user list\n  plumb-collector user list --json | jq '.[].name'"
+    )]
     List {
         /// Print one JSON document
         #[arg(long)]
@@ -173,7 +175,9 @@ fn create(config: &Config, arguments: Create, clock: &dyn Clock) -> Result<()> {
         );
     }
     if config.query.is_none() {
-        eprintln!("The query port is off: set `listen` in the section [query] of collector.toml, and restart the collector.");
+        eprintln!(
+            "The query port is off: set `listen` in the section [query] of collector.toml, and restart the collector."
+        );
     }
     Ok(())
 }

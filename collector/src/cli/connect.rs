@@ -221,7 +221,10 @@ impl Query {
     }
 }
 
-async fn pages<P, T>(answer: Result<Response<Streaming<P>>, Status>, mut rows: impl FnMut(P) -> Vec<T>) -> Result<Vec<T>> {
+async fn pages<P, T>(
+    answer: Result<Response<Streaming<P>>, Status>,
+    mut rows: impl FnMut(P) -> Vec<T>,
+) -> Result<Vec<T>> {
     let mut pages = answer.map_err(|status| refused(&status))?.into_inner();
     let mut all = Vec::new();
     while let Some(page) = pages.message().await.map_err(|status| refused(&status))? {
@@ -255,7 +258,9 @@ fn socket(address: Option<&str>) -> Result<PathBuf> {
         Some(text) => match text.strip_prefix("unix:") {
             Some("") => bail!("--collector unix: needs a path, such as unix:{SOCKET}"),
             Some(path) => Ok(PathBuf::from(path)),
-            None => bail!("--collector expects unix:PATH or https://HOST:7445, such as unix:{SOCKET}; found \"{text}\""),
+            None => {
+                bail!("--collector expects unix:PATH or https://HOST:7445, such as unix:{SOCKET}; found \"{text}\"")
+            }
         },
     }
 }

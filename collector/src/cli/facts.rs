@@ -24,10 +24,8 @@ const KEY: usize = 48;
 ///
 /// `plumb schema` lists the tables. A `?` stands for what could not be read; the reason is in --json and in `plumb host`.
 #[derive(Args)]
-#[command(
-    after_help = "Examples:\n  plumb facts php\n  plumb facts mount --host web-1\n  plumb facts php --where \
-                        \"php.version.startsWith('8.1.')\"\n  plumb facts php --json | jq '.[].host'"
-)]
+#[command(after_help = "Examples:\n  plumb facts php\n  plumb facts mount --host web-1\n  plumb facts php --where \
+                        \"php.version.startsWith('8.1.')\"\n  plumb facts php --json | jq '.[].host'")]
 pub(super) struct Arguments {
     /// Name of the table
     table: String,

@@ -196,13 +196,18 @@ fn tested(page: &TestPolicyPage, printer: &mut Printer) -> Result<u8> {
     if page.cut {
         printer.note("More was found than is shown.")?;
     }
-    printer.note("Nothing was changed: a file takes effect in /etc/plumb/policy.d, once the collector is restarted.")?;
+    printer
+        .note("Nothing was changed: a file takes effect in /etc/plumb/policy.d, once the collector is restarted.")?;
     Ok(code)
 }
 
 fn findings(findings: &[Finding]) -> Table {
-    let mut table =
-        Table::new(&[column("HOST"), column("SEVERITY"), column("RULE").spare(1), column("WHAT WOULD BE TOLD").wraps()]);
+    let mut table = Table::new(&[
+        column("HOST"),
+        column("SEVERITY"),
+        column("RULE").spare(1),
+        column("WHAT WOULD BE TOLD").wraps(),
+    ]);
     for each in findings {
         let (word, style, what) = match &each.unknown {
             Some(why) => {
@@ -278,8 +283,8 @@ mod tests {
         assert_eq!(
             screen(120, |printer| print(&[rule()], printer).unwrap()),
             "\
-RULE        SEVERITY  ON   MUST HOLD                                                   FILE
-php.pinned  warning   php  php.version == '8.2.29' where key.startsWith('fpm/')        /etc/plumb/policy.d/a.toml:3
+RULE        SEVERITY  ON   MUST HOLD                                             FILE
+php.pinned  warning   php  php.version == '8.2.29' where key.startsWith('fpm/')  /etc/plumb/policy.d/a.toml:3
 "
         );
         let (out, _) = printed(true, None, |printer| print(&[rule()], printer).unwrap());

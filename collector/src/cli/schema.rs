@@ -78,7 +78,12 @@ fn one(schema: &Schema, table: &TableDecl, printer: &mut Printer) -> Result<()> 
     let mut list = Table::new(&[column("COLUMN"), column("TYPE"), column("ROLE"), column("MEANING").wraps()]).indent(2);
     for each in &table.columns {
         let name = Cell::new(each.name.clone(), Style::Bold);
-        list.row([name, kind(each.kind).into(), role(schema, table, each).unwrap_or("-").into(), each.doc.clone().into()]);
+        list.row([
+            name,
+            kind(each.kind).into(),
+            role(schema, table, each).unwrap_or("-").into(),
+            each.doc.clone().into(),
+        ]);
     }
     printer.table(&list)?;
     if schema.differing.contains(&table.name) {

@@ -29,8 +29,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-pub use users::{UserCertificate, UserIdentity, user_of};
 pub use presented::{HostCertificate, Requested, host_of, request, verify_expired, verify_signature};
+pub use users::{UserCertificate, UserIdentity, user_of};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Root and intermediates.

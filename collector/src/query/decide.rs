@@ -180,7 +180,9 @@ impl Service {
         // whoever is limited by a label does not hand hosts out of their group
         let changed = asked.set.iter().map(|label| &label.name).chain(&asked.remove);
         if let Some(label) = changed.into_iter().find(|label| who.groups().contains_key(*label)) {
-            return Err(Status::permission_denied(format!("{who} is limited by the label {label}: it is not theirs to change")));
+            return Err(Status::permission_denied(format!(
+                "{who} is limited by the label {label}: it is not theirs to change"
+            )));
         }
         let (subject, caller) = (asked.name.clone(), who.clone());
         let host = self.decide("group", &who, subject, move |tx, _| {
@@ -205,14 +207,12 @@ impl Service {
     }
 
     pub(super) async fn retired(&self, request: Request<pb::RetireHostRequest>) -> Result<pb::HostReply, Status> {
-        let host =
-            self.close("retire", who(&request)?, &request.get_ref().name, HostState::Retired).await?;
+        let host = self.close("retire", who(&request)?, &request.get_ref().name, HostState::Retired).await?;
         self.reply(&request, host).await
     }
 
     pub(super) async fn revoked(&self, request: Request<pb::RevokeHostRequest>) -> Result<pb::HostReply, Status> {
-        let host =
-            self.close("revoke", who(&request)?, &request.get_ref().name, HostState::Revoked).await?;
+        let host = self.close("revoke", who(&request)?, &request.get_ref().name, HostState::Revoked).await?;
         self.reply(&request, host).await
     }
 

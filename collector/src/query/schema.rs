@@ -29,7 +29,8 @@ pub(super) fn tables(questions: &mut dyn Questions, only: &str) -> Result<pb::Sc
     }
     page.differing.dedup();
     for (name, columns) in catalogue.tables.into_iter().filter(|(name, _)| only.is_empty() || name == only) {
-        let untold = || TableDecl { name: name.clone(), doc: "No host has told of it yet.".to_owned(), columns: Vec::new() };
+        let untold =
+            || TableDecl { name: name.clone(), doc: "No host has told of it yet.".to_owned(), columns: Vec::new() };
         let table = tables.entry(name.clone()).or_insert_with(untold);
         for (column, kind) in columns {
             if table.columns.iter().any(|known| known.name == column) {

@@ -64,7 +64,8 @@ impl Identity {
     }
 
     fn parse(path: &Path, text: &str, now: Timestamp) -> Result<Self> {
-        let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| anyhow!("there is no private key in it"))?;
+        let key =
+            PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| anyhow!("there is no private key in it"))?;
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
         let mut chain = certificates.map_err(|_| anyhow!("a certificate in it is damaged"))?;
         let root = chain.pop().filter(|_| !chain.is_empty());

@@ -122,10 +122,12 @@ impl Remote {
         let identity = &self.identity;
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
         match tls {
-            Some(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => format!(
-                "{self} shows a certificate of another authority than the one in {identity}: it is not the collector that \
+            Some(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
+                format!(
+                    "{self} shows a certificate of another authority than the one in {identity}: it is not the collector that \
                  made this identity, or somebody stands between"
-            ),
+                )
+            }
             Some(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => format!(

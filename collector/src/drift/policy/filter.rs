@@ -35,7 +35,10 @@ impl Filter {
         let compiled = rule::compile(&env, "", &Raw { place, fields }, &catalogue, &mut errors);
         match compiled {
             Some((rule, _)) if errors.is_empty() => Ok(Self { rule, env }),
-            _ => Err(errors.iter().map(|error| error.split_once(": ").map_or(error.as_str(), plain).to_owned()).collect()),
+            _ => Err(errors
+                .iter()
+                .map(|error| error.split_once(": ").map_or(error.as_str(), plain).to_owned())
+                .collect()),
         }
     }
 
@@ -72,7 +75,7 @@ mod tests {
     #[test]
     fn a_condition_that_cannot_be_is_told_with_the_nearest_name() {
         assert!(Filter::compile("php", "php.version == '8.2.29' && key.startsWith('fpm/')", &[]).is_ok());
-        assert_eq!(wrong("php.versoin == '8'"), ["table `php` has no column `versoin`, did you mean `version`?"]);
+        assert_eq!(wrong("php.versoin == '8'"), ["table `php` has no column `versoin`; do you mean `version`?"]);
         assert_eq!(wrong("php.version < '8.2'"), ["versions do not compare as text: use version_at_least(..)"]);
         assert!(wrong("php.version")[0].starts_with("must be true or false"), "{:?}", wrong("php.version"));
         assert!(!wrong("php.version ==").is_empty());

@@ -6,9 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use plumb_proto::record::{Hash, sha256};
 use plumb_proto::time::Timestamp;
-use rcgen::{
-    ExtendedKeyUsagePurpose, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber,
-};
+use rcgen::{ExtendedKeyUsagePurpose, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber};
 use ring::rand::{SecureRandom, SystemRandom};
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};

@@ -52,9 +52,9 @@ async fn every_mistake_of_a_policy_file_is_told_with_its_line_and_the_nearest_na
     assert_eq!(
         page.mistakes,
         [
-            "mine.toml:12: rule `b`: there is no field `hnit`, did you mean `hint`?",
-            "mine.toml:2: rule `a`, on: there is no table or metric `phq`, did you mean `php`?",
-            "mine.toml:10: rule `b`, ok: table `php` has no column `versoin`, did you mean `version`?",
+            "mine.toml:12: rule `b`: there is no field `hnit`; do you mean `hint`?",
+            "mine.toml:2: rule `a`, on: there is no table or metric `phq`; do you mean `php`?",
+            "mine.toml:10: rule `b`, ok: table `php` has no column `versoin`; do you mean `version`?",
         ]
     );
 }
@@ -74,7 +74,7 @@ async fn facts_are_asked_for_by_a_condition() {
     let untold = rows(scene.client.facts(asked("php.running")).await, |page| vec![page]).await;
     assert_eq!((untold[0].unknown, untold.len()), (1, 1), "a column that was not told");
     let wrong = scene.client.facts(asked("php.versoin == 'x'")).await.unwrap_err();
-    assert_eq!(wrong.message(), "--where: table `php` has no column `versoin`, did you mean `version`?");
+    assert_eq!(wrong.message(), "--where: table `php` has no column `versoin`; do you mean `version`?");
 }
 
 #[tokio::test]
