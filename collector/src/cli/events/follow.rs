@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use plumb_proto::generated::query::{Event, EventsRequest};
 use plumb_proto::limits;
 use tokio::signal::unix::{SignalKind, signal};
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::EventJson;
 use crate::cli::connect::Query;
@@ -47,7 +47,7 @@ async fn go_on(mut request: EventsRequest, query: &mut Query, printer: &mut Prin
             }
             Err(status) if may_pass(status.code()) => {
                 if !std::mem::replace(&mut is_lost, true) {
-                    printer.note(format!("The collector does not answer ({}); trying on.", status.message()))?;
+                    printer.note(format!("The collector does not answer ({}); trying on.", reason(&status)))?;
                 }
             }
             Err(status) => return Err(anyhow!("{}", status.message())),
@@ -67,6 +67,11 @@ fn may_pass(code: Code) -> bool {
             | Code::ResourceExhausted
             | Code::Aborted
     )
+}
+
+/// In one line: what to do about it is told where a command fails.
+fn reason(status: &Status) -> &str {
+    status.message().lines().next().unwrap_or_default()
 }
 
 fn print(row: &Event, printer: &mut Printer) -> Result<()> {
