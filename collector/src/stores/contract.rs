@@ -5,3 +5,4 @@ mod hosts;
 mod judged;
 mod questions;
 mod records;
+mod users;

@@ -12,6 +12,9 @@ use super::rule::{self, Rule};
 use super::scope::{Finding, Subjects};
 use super::source::{Field, Place, Raw};
 
+/// A condition, as somebody types it.
+const CONDITION: usize = 4 << 10;
+
 /// A condition on the rows of one table: a rule that tells nobody.
 pub struct Filter {
     rule: Rule,
@@ -24,6 +27,9 @@ impl Filter {
     /// # Errors
     /// Every mistake: what is wrong, what is near.
     pub fn compile(table: &str, condition: &str, declared: &[TableDecl]) -> Result<Self, Vec<String>> {
+        if condition.len() > CONDITION {
+            return Err(vec![format!("a condition of {} bytes, at most {CONDITION}", condition.len())]);
+        }
         let catalogue = Catalogue::with(declared).map_err(|error| vec![error])?;
         let env = Arc::new(Env::stdlib());
         let place = Place { file: String::new(), line: 1 };
@@ -34,6 +40,9 @@ impl Filter {
         let mut errors = Vec::new();
         let compiled = rule::compile(&env, "", &Raw { place, fields }, &catalogue, &mut errors);
         match compiled {
+            Some((rule, _)) if rule.uses.nests => {
+                Err(vec!["one all(), exists(), filter() or map() within another is left to rules".to_owned()])
+            }
             Some((rule, _)) if errors.is_empty() => Ok(Self { rule, env }),
             _ => Err(errors
                 .iter()
@@ -79,5 +88,13 @@ mod tests {
         assert_eq!(wrong("php.version < '8.2'"), ["versions do not compare as text: use version_at_least(..)"]);
         assert!(wrong("php.version")[0].starts_with("must be true or false"), "{:?}", wrong("php.version"));
         assert!(!wrong("php.version ==").is_empty());
+    }
+
+    #[test]
+    fn a_condition_that_could_take_for_ever_is_refused() {
+        assert!(Filter::compile("php", "php.ini.exists(file, file.endsWith('x.ini'))", &[]).is_ok());
+        let nested = wrong("php.ini.exists(one, php.ini.all(other, one == other))");
+        assert_eq!(nested, ["one all(), exists(), filter() or map() within another is left to rules"]);
+        assert_eq!(wrong(&" ".repeat(5_000)), ["a condition of 5000 bytes, at most 4096"]);
     }
 }
