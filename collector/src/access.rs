@@ -2,6 +2,7 @@
 //! the same host takes over, when they say nothing.
 
 mod budget;
+pub mod users;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,5 +1,7 @@
-//! The commands of `plumb-collector`: serve, make tokens, check. Those that change something do it on this machine, in the
+//! The commands of `plumb-collector`: serve, make tokens and users, check. Those that change something do it on this machine, in the
 //! store itself: whoever may write there is the administrator.
+
+mod user;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -61,6 +63,12 @@ enum Command {
     Token {
         #[command(subcommand)]
         command: TokenCommand,
+    },
+    /// Users, who ask from other machines through the query port
+    #[command(after_help = user::EXAMPLES)]
+    User {
+        #[command(subcommand)]
+        command: user::UserCommand,
     },
     /// Check configuration, rules, store and the chains of the history
     #[command(after_help = "Examples:\n  plumb-collector check\n  plumb-collector check --json | jq .history")]
@@ -129,6 +137,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(config) => match cli.command {
             Command::Serve => serve(config, clock),
             Command::Token { command: TokenCommand::Create(arguments) } => token(&config, arguments, clock.as_ref()),
+            Command::User { command } => user::run(&config, command, clock.as_ref()),
             Command::Check(arguments) => check(&config, arguments.json),
         },
     };
@@ -147,6 +156,7 @@ fn serve(config: Config, clock: Arc<dyn Clock>) -> Result<()> {
     let state_dir = config.state_dir.clone();
     runtime.block_on(async move {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut hangup = signal(SignalKind::hangup())?;
         let mut collector = Collector::start(config, clock).await?;
         if collector.is_new() {
             eprintln!(
@@ -158,11 +168,17 @@ fn serve(config: Config, clock: Arc<dyn Clock>) -> Result<()> {
             );
         }
         let at = collector.addresses();
-        tracing::info!("ingest on {}, enrolment on {}, health on {}", at.ingest, at.enroll, at.health);
-        let outcome = tokio::select! {
-            failed = collector.failed() => failed,
-            _ = terminate.recv() => Ok(()),
-            _ = interrupt.recv() => Ok(()),
+        let query = at.query.map_or_else(|| "off".to_owned(), |at| format!("on {at}"));
+        tracing::info!("ingest on {}, enrolment on {}, health on {}, query {query}", at.ingest, at.enroll, at.health);
+        let outcome = loop {
+            tokio::select! {
+                failed = collector.failed() => break failed,
+                _ = terminate.recv() => break Ok(()),
+                _ = interrupt.recv() => break Ok(()),
+                _ = hangup.recv() => tracing::info!(
+                    "SIGHUP: certificates and users are looked up as they are needed; settings and rules take a restart"
+                ),
+            }
         };
         tracing::info!("stopping");
         let stopped = collector.stop().await;

@@ -9,9 +9,11 @@ mod facts;
 mod host;
 mod hosts;
 pub mod printer;
+mod rules;
 mod schema;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use plumb_proto::generated::query::{Host, HostState, Label};
@@ -47,9 +49,12 @@ With --json every command prints one JSON document. Exit codes: 0 done, 1 could 
     max_term_width = 120
 )]
 struct Cli {
-    /// Where the collector is: unix:PATH [default: $PLUMB_COLLECTOR or unix:/run/plumb/collector.sock]
+    /// Where the collector is: unix:PATH or https://HOST:7445 [default: $PLUMB_COLLECTOR or unix:/run/plumb/collector.sock]
     #[arg(long, global = true, value_name = "ADDRESS")]
     collector: Option<String>,
+    /// Who asks, for https: [default: $PLUMB_IDENTITY or ~/.config/plumb/identity.pem]
+    #[arg(long, global = true, value_name = "FILE")]
+    identity: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long, global = true)]
     json: bool,
@@ -66,6 +71,7 @@ enum Command {
     Facts(facts::Arguments),
     Events(events::Arguments),
     Schema(schema::Arguments),
+    Rules(rules::Arguments),
     Alerts(alerts::Arguments),
 }
 
@@ -104,8 +110,10 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, clock: &dyn Cloc
 }
 
 async fn command(cli: Cli, printer: &mut Printer) -> anyhow::Result<u8> {
-    let environment = || std::env::var("PLUMB_COLLECTOR").ok().filter(|value| !value.is_empty());
-    let mut query = Query::connect(cli.collector.or_else(environment).as_deref()).await?;
+    let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let collector = cli.collector.or_else(|| environment("PLUMB_COLLECTOR"));
+    let identity = cli.identity.or_else(|| environment("PLUMB_IDENTITY").map(PathBuf::from));
+    let mut query = Query::to(collector.as_deref(), identity.as_deref(), printer.now()).await?;
     match cli.command {
         Command::Hosts(arguments) => hosts::run(arguments, &mut query, printer).await?,
         Command::Host(arguments) => host::run(arguments, &mut query, printer).await?,
@@ -114,6 +122,7 @@ async fn command(cli: Cli, printer: &mut Printer) -> anyhow::Result<u8> {
         Command::Facts(arguments) => facts::run(arguments, &mut query, printer).await?,
         Command::Events(arguments) => events::run(arguments, &mut query, printer).await?,
         Command::Schema(arguments) => schema::run(arguments, &mut query, printer).await?,
+        Command::Rules(arguments) => return rules::run(arguments, &mut query, printer).await,
         Command::Alerts(arguments) => return alerts::run(arguments, &mut query, printer).await,
     }
     Ok(DONE)
@@ -162,7 +171,10 @@ mod tests {
         let mut cli = <Cli as clap::CommandFactory>::command().term_width(80);
         cli.build();
         let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
-        assert_eq!(names, ["hosts", "host", "drift", "approve", "facts", "events", "schema", "alerts", "help"]);
+        assert_eq!(
+            names,
+            ["hosts", "host", "drift", "approve", "facts", "events", "schema", "rules", "alerts", "help"]
+        );
         for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
             let help = command.render_long_help().to_string();
             assert!(help.contains("\nExamples:\n  plumb ") && help.contains("--json"), "{help}");

@@ -42,6 +42,8 @@ pub struct Config {
     pub enroll: SocketAddr,
     /// Metrics and health.
     pub health: SocketAddr,
+    /// Where users with a certificate ask from elsewhere; `None`: nowhere.
+    pub query: Option<SocketAddr>,
     /// A host that was not heard of for this long is silent.
     pub silent_after: Duration,
     /// An open drift is told again after this long; zero: never.
@@ -121,7 +123,7 @@ fn settings<'a>(
     defaults: &DeTable<'a>,
     examples: &DeTable<'a>,
 ) -> Option<Config> {
-    let mut top = Section::top(table, defaults, &["listen", "drift", "notify", "receiver", "route"]);
+    let mut top = Section::top(table, defaults, &["listen", "query", "drift", "notify", "receiver", "route"]);
     let state_dir = top.get(reader, "state_dir", path);
     let socket = top.get(reader, "socket", path);
     let policy_dirs = top.get(reader, "policy_dirs", texts);
@@ -134,6 +136,10 @@ fn settings<'a>(
     let enroll = listen.get(reader, "enroll", address());
     let health = listen.get(reader, "health", address());
     listen.end(reader);
+
+    let mut remote = reader.section("query", table, defaults);
+    let query = remote.get(reader, "listen", parsed::<SocketAddr>("an address and port such as \"0.0.0.0:7445\""));
+    remote.end(reader);
 
     let mut drift = reader.section("drift", table, defaults);
     let silent_after = drift.get(reader, "silent_after", |value| at_least(Duration::from_secs(1), span(value)?));
@@ -155,6 +161,7 @@ fn settings<'a>(
         ingest: ingest?,
         enroll: enroll?,
         health: health?,
+        query,
         silent_after: silent_after?,
         repeat_after: repeat_after?,
         pace: Pace { group_wait: group_wait?, give_up_after: give_up_after? },

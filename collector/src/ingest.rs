@@ -23,7 +23,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::access::{Connections, Peer};
 use crate::enroll::Issuer;
 use crate::enroll::ca::host_of;
-use crate::listen::connection::{Admission, LAST_WORD};
+use crate::listen::connection::{Admission, until_cut};
 use crate::listen::{Admit, Gate, accept, tls};
 use crate::store::{Incoming, Tx};
 use crate::worker::Writer;
@@ -103,12 +103,7 @@ impl Admit for Hosts {
         let certificate = tls.peer_certificates().and_then(<[_]>::first).context("no certificate")?;
         let certificate = host_of(certificate).context("the certificate")?;
         let (peer, admitted) = self.connections.admit(certificate, address);
-        let mut closed = peer.closed.clone();
-        let cut = Box::pin(async move {
-            // an error means that the connection is gone already
-            let _ = closed.wait_for(Option::is_some).await;
-            tokio::time::sleep(LAST_WORD).await;
-        });
+        let cut = Box::pin(until_cut(peer.closed.clone()));
         Ok(Admission { info: peer, cut, kept: Box::new(admitted) })
     }
 }

@@ -3,42 +3,40 @@
 
 mod answers;
 mod decide;
+mod door;
 mod guard;
+mod limited;
 mod readers;
+mod remote;
+mod rules;
+mod schema;
 mod summary;
 mod support;
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use plumb_proto::generated::query as pb;
-use plumb_proto::generated::query::query_server::{Query, QueryServer};
+use plumb_proto::generated::query::query_server::Query;
 use plumb_proto::limits;
 use plumb_proto::time::{Clock, Timestamp};
-use tokio::net::UnixListener;
-use tokio::sync::watch;
-use tokio_stream::wrappers::UnixListenerStream;
-use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 use crate::access::Connections;
+use crate::drift::policy::Policy;
 use crate::notify::Notifier;
 use crate::pipeline::Pipeline;
 use crate::store::{DriftFilter, EventFilter, FactFilter, Questions};
 use crate::worker::Writer;
 use answers::{Pages, filter_labels, host_named, paged};
-use guard::{Audited, Guard, Who};
+pub use door::{listen, serve};
+use guard::Who;
 pub use readers::READERS;
 use readers::Readers;
+pub use remote::Remote;
 use summary::Hearing;
 
-/// A question or a decision, as it arrives.
-const REQUEST: usize = limits::SMALL_MESSAGE;
-/// Streams of one connection of the command line.
-const STREAMS: u32 = 8;
 /// Deliveries that are shown if nobody asks for a number.
 const DELIVERIES: usize = 100;
 /// Events on the screen of one host.
@@ -59,6 +57,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// A host that was not heard of for this long is silent.
     pub silent_after: Duration,
+    /// The rules in force.
+    pub policy: Arc<Policy>,
 }
 
 struct Service {
@@ -66,60 +66,6 @@ struct Service {
     readers: Readers,
     /// Monotonic time at which we began to listen.
     started: Duration,
-}
-
-/// Serves the local socket until `stop` becomes true. `readers`: doors for reading, one a question at a time.
-///
-/// # Errors
-/// The server fails.
-pub async fn serve(
-    listener: UnixListener,
-    parts: Parts,
-    readers: Vec<Box<dyn Questions>>,
-    mut stop: watch::Receiver<bool>,
-) -> Result<()> {
-    let audited = Audited { writer: parts.writer.clone(), clock: parts.clock.clone() };
-    let started = parts.clock.monotonic();
-    let service = Service { parts, readers: Readers::new(readers), started };
-    let server = QueryServer::new(service).max_decoding_message_size(REQUEST);
-    Server::builder()
-        .max_concurrent_streams(STREAMS)
-        .http2_max_header_list_size(u32::try_from(limits::SMALL_MESSAGE).unwrap_or(u32::MAX))
-        .layer(tower::layer::layer_fn(move |inner| Guard::new(inner, audited.clone(), guard::local)))
-        .add_service(server)
-        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), async move {
-            // an error means that whoever could stop us has gone
-            let _ = stop.wait_for(|stop| *stop).await;
-        })
-        .await
-        .context("local socket")
-}
-
-/// Makes the local socket. One that a collector before us left is replaced; one that somebody still answers on is not.
-///
-/// # Errors
-/// Another collector runs, or the folder cannot be written to.
-pub fn listen(path: &Path) -> Result<UnixListener> {
-    let what = || format!("socket {}", path.display());
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        anyhow::bail!("{}: another collector answers there", what());
-    }
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(what),
-        _ => {}
-    }
-    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-        std::fs::create_dir_all(folder).with_context(what)?;
-        // The socket says for itself whom it lets in; they have to get to it.
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).with_context(what)?;
-    }
-    let listener = UnixListener::bind(path).with_context(what)?;
-    // Members of the group may ask; without the group nobody but root and ourselves.
-    let group = nix::unistd::Group::from_name(guard::GROUP).ok().flatten();
-    let given = group.is_some_and(|group| nix::unistd::chown(path, None, Some(group.gid)).is_ok());
-    let mode = if given { 0o660 } else { 0o600 };
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).with_context(what)?;
-    Ok(listener)
 }
 
 /// An error for people: what went wrong, without the names of our types.
@@ -166,6 +112,8 @@ impl Query for Service {
     type EventsStream = Pages<pb::EventsPage>;
     type SchemaStream = Pages<pb::SchemaPage>;
     type AlertsStream = Pages<pb::AlertsPage>;
+    type RulesStream = Pages<pb::RulesPage>;
+    type TestPolicyStream = Pages<pb::TestPolicyPage>;
 
     async fn hosts(&self, request: Request<pb::HostsRequest>) -> Answer<pb::HostsPage> {
         let hearing = self.hearing();
@@ -197,14 +145,20 @@ impl Query for Service {
     }
 
     async fn facts(&self, request: Request<pb::FactsRequest>) -> Answer<pb::FactsPage> {
-        let asked = request.get_ref().clone();
+        let (asked, now) = (request.get_ref().clone(), self.now());
+        if !asked.r#where.is_empty() {
+            let (rows, unknown) = self.ask(&request, move |questions| rules::filtered(questions, &asked, now)).await?;
+            let mut pages = vec![pb::FactsPage { rows: Vec::new(), unknown }];
+            pages.extend(answers::chunks(rows, |rows| pb::FactsPage { rows, unknown: 0 }));
+            return Ok(answers::pages(pages));
+        }
         let rows = self.ask(&request, move |questions| {
             let host = answers::optional_host(questions, &asked.host)?;
             let filter = FactFilter { host: host.map(|host| host.id), groups: filter_labels(&asked.groups) };
             let rows = questions.facts(&asked.table, &filter).map_err(|error| failed(&error))?;
             Ok(rows.iter().map(|(host, row)| answers::row(&host.name, row)).collect::<Vec<_>>())
         });
-        Ok(paged(rows.await?, |rows| pb::FactsPage { rows }))
+        Ok(paged(rows.await?, |rows| pb::FactsPage { rows, unknown: 0 }))
     }
 
     async fn events(&self, request: Request<pb::EventsRequest>) -> Answer<pb::EventsPage> {
@@ -228,12 +182,10 @@ impl Query for Service {
 
     async fn schema(&self, request: Request<pb::SchemaRequest>) -> Answer<pb::SchemaPage> {
         let table = request.get_ref().table.clone();
-        let tables = self.ask(&request, move |questions| {
-            let mut tables = questions.schema().map_err(|error| failed(&error))?;
-            tables.retain(|each| table.is_empty() || each.name == table);
-            Ok(tables.iter().map(|table| plumb_proto::wire::table_to_wire(0, table)).collect::<Vec<_>>())
-        });
-        Ok(paged(tables.await?, |tables| pb::SchemaPage { tables }))
+        let whole = self.ask(&request, move |questions| schema::tables(questions, &table)).await?;
+        let mut pages = vec![pb::SchemaPage { tables: Vec::new(), ..whole }];
+        pages.extend(answers::chunks(whole.tables, |tables| pb::SchemaPage { tables, ..Default::default() }));
+        Ok(answers::pages(pages))
     }
 
     async fn alerts(&self, request: Request<pb::AlertsRequest>) -> Answer<pb::AlertsPage> {
@@ -245,12 +197,29 @@ impl Query for Service {
             let messages = questions.messages(limit).map_err(|error| failed(&error))?;
             Ok(messages.iter().map(|(message, alerts)| answers::delivery(message, alerts)).collect::<Vec<_>>())
         });
-        let receivers: Vec<String> = self.parts.notifier.receivers().map(str::to_owned).collect();
+        let deliveries = deliveries.await?;
+        // who else is told is the business of those who see every host
+        let is_limited = !who(&request)?.groups().is_empty();
+        let shown = |receiver: &&str| !is_limited || deliveries.iter().any(|each| each.receiver == **receiver);
+        let receivers: Vec<String> = self.parts.notifier.receivers().filter(shown).map(str::to_owned).collect();
         let mut pages = vec![pb::AlertsPage { deliveries: Vec::new(), receivers }];
-        pages.extend(answers::chunks(deliveries.await?, |deliveries| pb::AlertsPage {
-            deliveries,
-            receivers: Vec::new(),
-        }));
+        pages.extend(answers::chunks(deliveries, |deliveries| pb::AlertsPage { deliveries, receivers: Vec::new() }));
+        Ok(answers::pages(pages))
+    }
+
+    async fn rules(&self, request: Request<pb::RulesRequest>) -> Answer<pb::RulesPage> {
+        let policy = self.parts.policy.clone();
+        let found = self.ask(&request, move |_| Ok(rules::all(&policy))).await?;
+        Ok(paged(found, |rules| pb::RulesPage { rules }))
+    }
+
+    async fn test_policy(&self, request: Request<pb::TestPolicyRequest>) -> Answer<pb::TestPolicyPage> {
+        let (asked, policy, clock) = (request.get_ref().clone(), self.parts.policy.clone(), self.parts.clock.clone());
+        let answer =
+            self.ask(&request, move |questions| rules::test(questions, &policy, asked, clock.as_ref())).await?;
+        let mut pages = vec![pb::TestPolicyPage { findings: Vec::new(), ..answer.clone() }];
+        pages
+            .extend(answers::chunks(answer.findings, |findings| pb::TestPolicyPage { findings, ..Default::default() }));
         Ok(answers::pages(pages))
     }
 

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::access::Connections;
+use crate::access::users::Users;
 use crate::config::Config;
 use crate::drift::detectors;
 use crate::drift::detectors::silent::Silent;
@@ -48,6 +49,8 @@ pub struct Addresses {
     pub enroll: SocketAddr,
     /// Metrics and health.
     pub health: SocketAddr,
+    /// Users elsewhere, where it is switched on.
+    pub query: Option<SocketAddr>,
     /// The command line.
     pub socket: PathBuf,
 }
@@ -138,6 +141,7 @@ impl Collector {
             readers.push(store.questions()?);
         }
         let mut reader = store.questions()?;
+        let users = Users::new(store.questions()?, clock.clone());
         let declared = reader.schema()?;
         let policy = Policy::load(&policy_sources(&config.policy_dirs)?, &declared)
             .map_err(|mistakes| anyhow::anyhow!("policy:\n{}", mistakes.join("\n")))?;
@@ -148,11 +152,16 @@ impl Collector {
         let ingest_listener = bind(config.ingest, "ingest").await?;
         let enroll_listener = bind(config.enroll, "enrolment").await?;
         let health_listener = bind(config.health, "health").await?;
+        let query_listener = match config.query {
+            Some(address) => Some(bind(address, "query").await?),
+            None => None,
+        };
         let socket = query::listen(&config.socket)?;
         let addresses = Addresses {
             ingest: ingest_listener.local_addr()?,
             enroll: enroll_listener.local_addr()?,
             health: health_listener.local_addr()?,
+            query: query_listener.as_ref().map(TcpListener::local_addr).transpose()?,
             socket: config.socket.clone(),
         };
 
@@ -192,7 +201,7 @@ impl Collector {
             ingest: parts::with_port(&names[0], addresses.ingest.port()),
             server_name: names[0].clone(),
         };
-        tasks.spawn(enroll::serve(enroll_listener, names, gate, parts, stopped.clone()));
+        tasks.spawn(enroll::serve(enroll_listener, names.clone(), gate.clone(), parts, stopped.clone()));
         let parts = query::Parts {
             writer: writer.clone(),
             pipeline: pipeline.clone(),
@@ -200,8 +209,13 @@ impl Collector {
             notifier: notifier.clone(),
             clock: clock.clone(),
             silent_after: config.silent_after,
+            policy: policy.clone(),
         };
-        tasks.spawn(query::serve(socket, parts, readers, stopped.clone()));
+        let remote = query_listener.map(|listener| {
+            let (authority, users) = (authority.clone(), users);
+            query::Remote { listener, names, gate, authority, users }
+        });
+        tasks.spawn(query::serve(socket, remote, parts, readers, stopped.clone()));
         let parts = health::Parts { writer: writer.clone(), connections, reader: Arc::new(Mutex::new(reader)) };
         tasks.spawn(health::serve(health_listener, parts, stopped.clone()));
         tasks.spawn(tick::run(writer.clone(), pipeline, policy, clock.clone(), stopped));

@@ -4,6 +4,7 @@
 //! [`Questions`], and never wait for the writer.
 
 pub mod rows;
+pub mod users;
 
 use anyhow::Result;
 use plumb_proto::dictionary::Dictionary;
@@ -17,6 +18,7 @@ use crate::alert::Transitions;
 use crate::drift::{Kind, KnownDrift};
 use crate::view::{HostView, Touched};
 use rows::{Alert, AuditEntry, EventRow, Groups, Head, HostRow, Issuance, Message, Quarantined, TokenRow};
+use users::{UserIssuance, UserRow};
 
 /// A store that one writer owns.
 pub trait Store: Send {
@@ -71,6 +73,15 @@ pub trait Tx {
     fn issuances(&mut self, host: &HostId) -> Result<Vec<Issuance>>;
     /// What was issued for a token, newest first.
     fn issuances_by_token(&mut self, token: &[u8; 16]) -> Result<Vec<Issuance>>;
+
+    // --- users of the query port
+
+    /// All users by name, revoked ones too.
+    fn users(&mut self) -> Result<Vec<UserRow>>;
+    /// Inserts or updates a user.
+    fn save_user(&mut self, user: &UserRow) -> Result<()>;
+    /// Adds to the log of certificates issued to users.
+    fn log_user_issuance(&mut self, issuance: &UserIssuance) -> Result<()>;
 
     // --- the ledger
 
@@ -199,8 +210,20 @@ pub trait Questions: Send {
     fn events(&mut self, host: &HostId, filter: &EventFilter) -> Result<Vec<(u64, EventRow)>>;
     /// What has changed on a host since then, in no order: rows that came, went or differ in a state column, and files.
     fn changes(&mut self, host: &HostId, since: Timestamp) -> Result<Vec<crate::change_set::Change>>;
-    /// Tables that hosts have declared, the newest declaration of each.
-    fn schema(&mut self) -> Result<Vec<TableDecl>>;
+    /// Tables that hosts with these labels have declared: by name, each declaration with how many of them share it, the
+    /// most common one first. Revoked and retired hosts do not count.
+    fn declarations(&mut self, groups: &Groups) -> Result<Vec<(TableDecl, u64)>>;
+    /// Tables that hosts have declared, each as most of them declare it: one host cannot change what is said of all.
+    ///
+    /// # Errors
+    /// The engine's.
+    fn schema(&mut self) -> Result<Vec<TableDecl>> {
+        let mut tables: Vec<TableDecl> = self.declarations(&Groups::new())?.into_iter().map(|(decl, _)| decl).collect();
+        tables.dedup_by(|later, first| later.name == first.name);
+        Ok(tables)
+    }
+    /// Users of the query port by name, revoked ones too.
+    fn users(&mut self) -> Result<Vec<UserRow>>;
     /// Messages, newest first, with what they hold.
     fn messages(&mut self, limit: usize) -> Result<Vec<(Message, Vec<Alert>)>>;
     /// Checks every chain of the ledger and of the audit from its begin; answers how many links held and what did not.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plumb_collector::store::EventFilter;
 use plumb_tests::fleet::Fleet;
@@ -54,4 +54,19 @@ fn thirty_days_without_a_collector_lose_nothing_though_the_certificates_run_out(
     fleet.stop_collector();
     let (links, broken) = fleet.questions().verify().expect("a check");
     assert!(links > minutes && broken.is_empty(), "{links} links, broken: {broken:?}");
+}
+
+#[test]
+fn a_collector_stops_within_a_second_while_an_agent_is_connected() {
+    let mut fleet = Fleet::start("stop");
+    let mut agent = fleet.agent("there", &[(lines::SPEC, "path = \"/lines\"\n")]);
+    std::fs::write(agent.root().join("lines"), "0\n").expect("a file");
+    agent.start(true);
+    agent.pass(5);
+    agent.until("it is heard of", Duration::from_secs(60), || fleet.host("there").last_seen.is_some());
+    let begun = Instant::now();
+    fleet.stop_collector();
+    let took = begun.elapsed();
+    agent.stop();
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }

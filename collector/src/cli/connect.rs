@@ -1,5 +1,9 @@
-//! The way to the collector: its local socket. What cannot be reached is told with what to do next.
+//! The way to the collector: its local socket or, from elsewhere, its query port. What cannot be reached is told with what to do next.
 
+pub mod identity;
+mod remote;
+
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,13 +14,18 @@ use plumb_proto::generated::query::query_client::QueryClient;
 use plumb_proto::generated::query::{
     AlertsPage, AlertsRequest, ApproveReply, ApproveRequest, Drift, DriftsRequest, Event, EventsRequest, FactsRequest,
     GroupHostRequest, Host, HostPart, HostReply, HostRequest, HostsRequest, RenameHostRequest, RetireHostRequest,
-    RevokeHostRequest, Row, SchemaRequest, TestReceiverReply, TestReceiverRequest,
+    RevokeHostRequest, Row, Rule, RulesRequest, SchemaRequest, TestPolicyPage, TestPolicyRequest, TestReceiverReply,
+    TestReceiverRequest,
 };
 use plumb_proto::limits;
 use plumb_proto::model::TableDecl;
+use plumb_proto::time::Timestamp;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status, Streaming};
+
+use identity::Identity;
+use remote::Remote;
 
 /// Where the collector of this machine listens.
 pub const SOCKET: &str = "/run/plumb/collector.sock";
@@ -24,6 +33,17 @@ pub const SOCKET: &str = "/run/plumb/collector.sock";
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// A page: 1,000 rows, and not much more than 1 MiB.
 const PAGE: usize = 4 << 20;
+
+/// Tables and columns.
+#[derive(Default)]
+pub(super) struct Schema {
+    /// By name.
+    pub(super) tables: Vec<TableDecl>,
+    /// Columns, with their tables, that no host has declared.
+    pub(super) untold: BTreeSet<(String, String)>,
+    /// Tables that some hosts declare in another way.
+    pub(super) differing: BTreeSet<String>,
+}
 
 /// A connection to the collector.
 pub struct Query(QueryClient<Channel>);
@@ -34,7 +54,44 @@ impl Query {
     /// # Errors
     /// There is none, or it may not be asked.
     pub async fn connect(address: Option<&str>) -> Result<Self> {
-        let path = socket(address)?;
+        Self::local(socket(address)?).await
+    }
+
+    /// Connects to the collector that was named, or else to that of this machine or, where none is, to the one that the
+    /// user's identity names.
+    ///
+    /// # Errors
+    /// There is none, or it may not be asked.
+    pub async fn to(address: Option<&str>, identity: Option<&Path>, now: Timestamp) -> Result<Self> {
+        let usual = || identity::usual_path().filter(|path| path.exists());
+        let is_local = address.is_none() && identity.is_none() && (Path::new(SOCKET).exists() || usual().is_none());
+        if is_local || address.is_some_and(|address| !address.starts_with("https://")) {
+            return Self::connect(address).await;
+        }
+        let Some(path) = identity.map(Path::to_owned).or_else(identity::usual_path) else {
+            bail!("a collector elsewhere wants an identity: --identity FILE or PLUMB_IDENTITY");
+        };
+        let identity = Identity::read(&path, now)?;
+        let Some(address) = address.map(str::to_owned).or_else(|| identity.collector.clone()) else {
+            bail!("{} does not say where the collector is: --collector https://HOST:7445", path.display());
+        };
+        Self::remote(Remote::new(&address, identity, now)?).await
+    }
+
+    async fn remote(remote: Remote) -> Result<Self> {
+        let line = remote.clone();
+        let connector = tower::service_fn(move |_| {
+            let line = line.clone();
+            async move { line.connect().await.map(TokioIo::new) }
+        });
+        let endpoint = Endpoint::from_static("http://collector").timeout(TIMEOUT);
+        let channel = endpoint.connect_with_connector(connector).await;
+        let channel = channel.map_err(|error| remote.why().map_or_else(|| error.into(), |why| anyhow!("{why}")))?;
+        remote.taken().await?;
+        Ok(Self(QueryClient::new(channel).max_decoding_message_size(PAGE)))
+    }
+
+    async fn local(path: PathBuf) -> Result<Self> {
         // Once by hand: a failure in here is lost in the layers of the client.
         drop(UnixStream::connect(&path).await.map_err(|error| unreachable(&path, &error))?);
         let connector = tower::service_fn(move |_| {
@@ -72,9 +129,42 @@ impl Query {
         pages(self.0.drifts(request).await, |page| page.drifts).await
     }
 
-    /// Rows of a table.
-    pub(super) async fn facts(&mut self, request: FactsRequest) -> Result<Vec<Row>> {
-        pages(self.0.facts(request).await, |page| page.rows).await
+    /// Rows of a table, and of how many it cannot be told whether they are meant.
+    pub(super) async fn facts(&mut self, request: FactsRequest) -> Result<(Vec<Row>, u32)> {
+        let mut unknown = 0;
+        let rows = pages(self.0.facts(request).await, |page| {
+            unknown += page.unknown;
+            page.rows
+        });
+        Ok((rows.await?, unknown))
+    }
+
+    /// Events behind a number. A status tells whether asking again may help.
+    pub(super) async fn follow(&mut self, request: EventsRequest) -> std::result::Result<Vec<Event>, Status> {
+        let mut pages = self.0.events(request).await?.into_inner();
+        let mut events = Vec::new();
+        while let Some(page) = pages.message().await? {
+            events.extend(page.events);
+        }
+        Ok(events)
+    }
+
+    /// The rules in force, by name.
+    pub(super) async fn rules(&mut self) -> Result<Vec<Rule>> {
+        pages(self.0.rules(RulesRequest::default()).await, |page| page.rules).await
+    }
+
+    /// What a policy file would say.
+    pub(super) async fn test_policy(&mut self, request: TestPolicyRequest) -> Result<TestPolicyPage> {
+        let parts = pages(self.0.test_policy(request).await, |page| vec![page]).await?;
+        let mut whole = TestPolicyPage::default();
+        for part in parts {
+            whole.mistakes.extend(part.mistakes);
+            whole.judgements.extend(part.judgements);
+            whole.findings.extend(part.findings);
+            whole.cut |= part.cut;
+        }
+        Ok(whole)
     }
 
     /// Events, oldest first.
@@ -83,9 +173,16 @@ impl Query {
     }
 
     /// Tables.
-    pub(super) async fn schema(&mut self, request: SchemaRequest) -> Result<Vec<TableDecl>> {
-        let tables = pages(self.0.schema(request).await, |page| page.tables).await?;
-        tables.iter().map(|table| Ok(plumb_proto::wire::table_from_wire(table)?)).collect()
+    pub(super) async fn schema(&mut self, request: SchemaRequest) -> Result<Schema> {
+        let mut schema = Schema::default();
+        for page in pages(self.0.schema(request).await, |page| vec![page]).await? {
+            for table in &page.tables {
+                schema.tables.push(plumb_proto::wire::table_from_wire(table)?);
+            }
+            schema.untold.extend(page.untold.into_iter().map(|each| (each.table, each.column)));
+            schema.differing.extend(page.differing);
+        }
+        Ok(schema)
     }
 
     /// Deliveries, newest first, and the receivers.
@@ -124,7 +221,10 @@ impl Query {
     }
 }
 
-async fn pages<P, T>(answer: Result<Response<Streaming<P>>, Status>, rows: impl Fn(P) -> Vec<T>) -> Result<Vec<T>> {
+async fn pages<P, T>(
+    answer: Result<Response<Streaming<P>>, Status>,
+    mut rows: impl FnMut(P) -> Vec<T>,
+) -> Result<Vec<T>> {
     let mut pages = answer.map_err(|status| refused(&status))?.into_inner();
     let mut all = Vec::new();
     while let Some(page) = pages.message().await.map_err(|status| refused(&status))? {
@@ -158,10 +258,9 @@ fn socket(address: Option<&str>) -> Result<PathBuf> {
         Some(text) => match text.strip_prefix("unix:") {
             Some("") => bail!("--collector unix: needs a path, such as unix:{SOCKET}"),
             Some(path) => Ok(PathBuf::from(path)),
-            None if text.starts_with("https://") => {
-                bail!("the collector cannot be asked over the network yet: run plumb on its machine, or by ssh")
+            None => {
+                bail!("--collector expects unix:PATH or https://HOST:7445, such as unix:{SOCKET}; found \"{text}\"")
             }
-            None => bail!("--collector expects unix:PATH, such as unix:{SOCKET}; found \"{text}\""),
         },
     }
 }
@@ -201,8 +300,7 @@ mod tests {
         assert_eq!(socket(None).unwrap(), PathBuf::from(SOCKET));
         assert_eq!(socket(Some("unix:/tmp/s")).unwrap(), PathBuf::from("/tmp/s"));
         for (address, begin) in [
-            ("https://plumb.example.org", "the collector cannot be asked over the network yet"),
-            ("/tmp/s", "--collector expects unix:PATH"),
+            ("/tmp/s", "--collector expects unix:PATH or https://HOST:7445"),
             ("unix:", "--collector unix: needs a path"),
         ] {
             assert!(socket(Some(address)).unwrap_err().to_string().starts_with(begin), "{address}");

@@ -64,7 +64,7 @@ pub struct DriftJson {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum SubjectJson {
+pub(super) enum SubjectJson {
     Row { table: String, key: String, field: Option<String> },
     Series { series: String },
     Watcher { watcher: String },
@@ -94,7 +94,7 @@ impl From<&Drift> for DriftJson {
     }
 }
 
-fn subject(subject: Option<&Subject>) -> SubjectJson {
+pub(super) fn subject(subject: Option<&Subject>) -> SubjectJson {
     match subject.and_then(|subject| subject.kind.clone()) {
         Some(Of::Row(row)) => SubjectJson::Row { table: row.table, key: said(&row.key), field: row.field },
         Some(Of::Series(of)) => SubjectJson::Series { series: series(of.name, of.labels).to_string() },

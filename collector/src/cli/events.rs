@@ -1,4 +1,6 @@
-//! `plumb events HOST`: what happened on a host.
+//! `plumb events HOST`: what happened on a host, and what happens.
+
+mod follow;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -18,12 +20,14 @@ use super::printer::{Printer, Style};
 
 /// How many events people are shown if they do not ask for a number.
 const SHOWN: u32 = 200;
+/// How many of those that happened before are shown ahead of what happens.
+const FOLLOWED: u32 = 10;
 
 /// What happened on a host, oldest first
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  plumb events web-1\n  plumb events web-1 --since 24h --kind oom_kill\n  plumb events web-1 \
-                  --since 2026-11-21T10:00:00Z --json"
+                  --since 2026-11-21T10:00:00Z --json\n  plumb events web-1 --follow"
 )]
 pub(super) struct Arguments {
     /// Name of the host
@@ -40,6 +44,9 @@ pub(super) struct Arguments {
     /// Behind this one: the `number` that --json shows
     #[arg(long, value_name = "NUMBER")]
     after: Option<u64>,
+    /// Go on with what happens from now, until Ctrl-C; with --json one JSON document a line
+    #[arg(long, short)]
+    follow: bool,
 }
 
 /// An event as `events --json` prints it.
@@ -74,7 +81,11 @@ impl From<&Event> for EventJson {
 pub(super) async fn run(arguments: Arguments, query: &mut Query, printer: &mut Printer) -> Result<()> {
     let since = arguments.since.as_deref().map(|text| since(text, printer.now())).transpose()?;
     let all = u32::try_from(limits::QUERY_ROWS).unwrap_or(u32::MAX);
-    let limit = arguments.limit.unwrap_or(if printer.is_json() { all } else { SHOWN });
+    let limit = arguments.limit.unwrap_or(match (printer.is_json(), arguments.follow) {
+        (_, true) => FOLLOWED,
+        (true, false) => all,
+        (false, false) => SHOWN,
+    });
     let request = EventsRequest {
         host: arguments.host.clone(),
         kind: arguments.kind.unwrap_or_default(),
@@ -82,6 +93,9 @@ pub(super) async fn run(arguments: Arguments, query: &mut Query, printer: &mut P
         after: arguments.after,
         limit,
     };
+    if arguments.follow {
+        return follow::run(request, query, printer).await;
+    }
     let events = query.events(request).await?;
     if printer.is_json() {
         printer.json_rows(events.iter().map(EventJson::from))?;

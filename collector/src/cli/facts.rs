@@ -24,13 +24,14 @@ const KEY: usize = 48;
 ///
 /// `plumb schema` lists the tables. A `?` stands for what could not be read; the reason is in --json and in `plumb host`.
 #[derive(Args)]
-#[command(
-    after_help = "Examples:\n  plumb facts php\n  plumb facts mount --host web-1\n  plumb facts php --json | jq \
-                        '.[] | select(.fields.version | startswith(\"8.1\")) | .host'"
-)]
+#[command(after_help = "Examples:\n  plumb facts php\n  plumb facts mount --host web-1\n  plumb facts php --where \
+                        \"php.version.startsWith('8.1.')\"\n  plumb facts php --json | jq '.[].host'")]
 pub(super) struct Arguments {
     /// Name of the table
     table: String,
+    /// Rows for which this holds only: CEL, as the `where` of a rule has it
+    #[arg(long = "where", value_name = "CEL")]
+    condition: Option<String>,
     #[command(flatten)]
     only: Only,
 }
@@ -64,19 +65,28 @@ impl From<&Row> for RowJson {
 }
 
 pub(super) async fn run(arguments: Arguments, query: &mut Query, printer: &mut Printer) -> Result<()> {
-    let tables = query.schema(SchemaRequest::default()).await?;
+    let tables = query.schema(SchemaRequest::default()).await?.tables;
     let Some(table) = tables.iter().find(|table| table.name == arguments.table) else {
         let meant = nearest(&arguments.table, tables.iter().map(|table| table.name.as_str()));
         let hint =
             meant.map_or_else(|| "`plumb schema` lists them".to_owned(), |meant| format!("did you mean {meant}?"));
-        anyhow::bail!("no host has told of a table \"{}\": {hint}", arguments.table);
+        anyhow::bail!("there is no table \"{}\": {hint}", arguments.table);
     };
     let request = FactsRequest {
         table: arguments.table,
         host: arguments.only.host.unwrap_or_default(),
         groups: arguments.only.group,
+        r#where: arguments.condition.unwrap_or_default(),
     };
-    print(table, &query.facts(request).await?, printer)
+    let (rows, unknown) = query.facts(request).await?;
+    print(table, &rows, printer)?;
+    match unknown {
+        0 => Ok(()),
+        unknown => printer.note(format!(
+            "{} left out: --where cannot be told of what could not be read.",
+            count(unknown as usize, "row is", "rows are")
+        )),
+    }
 }
 
 fn print(decl: &TableDecl, rows: &[Row], printer: &mut Printer) -> Result<()> {

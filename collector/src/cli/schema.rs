@@ -1,13 +1,13 @@
-//! `plumb schema`: the tables that hosts have told of, from their own declarations.
+//! `plumb schema`: the tables and columns of facts, from the declarations of hosts and what this release knows besides.
 
 use anyhow::{Result, bail};
 use clap::Args;
 use plumb_proto::generated::query::SchemaRequest;
-use plumb_proto::model::{ColumnType, Role, TableDecl};
+use plumb_proto::model::{ColumnDecl, ColumnType, Role, TableDecl};
 use plumb_proto::nearest::nearest;
 use serde::Serialize;
 
-use super::connect::Query;
+use super::connect::{Query, Schema};
 use super::printer::table::{Cell, Table, column};
 use super::printer::{Printer, Style};
 
@@ -23,6 +23,8 @@ pub(super) struct Arguments {
 struct TableJson<'a> {
     table: &'a str,
     doc: &'a str,
+    /// Whether some hosts declare it in another way.
+    differs: bool,
     columns: Vec<ColumnJson<'a>>,
 }
 
@@ -30,43 +32,45 @@ struct TableJson<'a> {
 struct ColumnJson<'a> {
     name: &'a str,
     r#type: &'static str,
-    role: &'static str,
+    role: Option<&'static str>,
     doc: &'a str,
 }
 
 pub(super) async fn run(arguments: Arguments, query: &mut Query, printer: &mut Printer) -> Result<()> {
-    let tables = query.schema(SchemaRequest::default()).await?;
+    let schema = query.schema(SchemaRequest::default()).await?;
     match arguments.table {
-        None => print(&tables, printer),
-        Some(name) => match tables.iter().find(|table| table.name == name) {
-            Some(table) => one(table, printer),
+        None => print(&schema, printer),
+        Some(name) => match schema.tables.iter().find(|table| table.name == name) {
+            Some(table) => one(&schema, table, printer),
             None => {
-                let meant = nearest(&name, tables.iter().map(|table| table.name.as_str()));
+                let meant = nearest(&name, schema.tables.iter().map(|table| table.name.as_str()));
                 let hint = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
-                bail!("no host has told of a table \"{name}\"{hint}")
+                bail!("there is no table \"{name}\"{hint}")
             }
         },
     }
 }
 
-fn print(tables: &[TableDecl], printer: &mut Printer) -> Result<()> {
+fn print(schema: &Schema, printer: &mut Printer) -> Result<()> {
     if printer.is_json() {
-        return printer.json_rows(tables.iter().map(json));
-    }
-    if tables.is_empty() {
-        return printer.note("No host has reported yet, so no table is known.");
+        return printer.json_rows(schema.tables.iter().map(|table| json(schema, table)));
     }
     let mut list = Table::new(&[column("TABLE"), column("COLUMNS").right(), column("WHAT IT HOLDS").wraps()]);
-    for table in tables {
+    for table in &schema.tables {
         let name = Cell::new(table.name.clone(), Style::Bold);
         list.row([name, table.columns.len().to_string().into(), table.doc.clone().into()]);
     }
-    printer.table(&list)
+    printer.table(&list)?;
+    let differing: Vec<&str> = schema.differing.iter().map(String::as_str).collect();
+    if differing.is_empty() {
+        return Ok(());
+    }
+    printer.note(format!("Some hosts declare these in another way than most: {}.", differing.join(", ")))
 }
 
-fn one(table: &TableDecl, printer: &mut Printer) -> Result<()> {
+fn one(schema: &Schema, table: &TableDecl, printer: &mut Printer) -> Result<()> {
     if printer.is_json() {
-        return printer.json_rows([json(table)]);
+        return printer.json_rows([json(schema, table)]);
     }
     let mut head = Table::new(&[column("").wraps()]).bare();
     head.row([format!("{}: {}", table.name, table.doc).into()]);
@@ -74,20 +78,33 @@ fn one(table: &TableDecl, printer: &mut Printer) -> Result<()> {
     let mut list = Table::new(&[column("COLUMN"), column("TYPE"), column("ROLE"), column("MEANING").wraps()]).indent(2);
     for each in &table.columns {
         let name = Cell::new(each.name.clone(), Style::Bold);
-        list.row([name, kind(each.kind).into(), role(each.role).into(), each.doc.clone().into()]);
+        list.row([
+            name,
+            kind(each.kind).into(),
+            role(schema, table, each).unwrap_or("-").into(),
+            each.doc.clone().into(),
+        ]);
     }
     printer.table(&list)?;
+    if schema.differing.contains(&table.name) {
+        printer.note("Some hosts declare this table in another way than most do.")?;
+    }
     printer.note("Columns of role `state` are compared with the baseline;\n`moving` ones never drift by changing.")
 }
 
-fn json(table: &TableDecl) -> TableJson<'_> {
+fn json<'a>(schema: &Schema, table: &'a TableDecl) -> TableJson<'a> {
     let columns = table.columns.iter().map(|column| ColumnJson {
         name: &column.name,
         r#type: kind(column.kind),
-        role: role(column.role),
+        role: role(schema, table, column),
         doc: &column.doc,
     });
-    TableJson { table: &table.name, doc: &table.doc, columns: columns.collect() }
+    TableJson {
+        table: &table.name,
+        doc: &table.doc,
+        differs: schema.differing.contains(&table.name),
+        columns: columns.collect(),
+    }
 }
 
 fn kind(kind: ColumnType) -> &'static str {
@@ -102,17 +119,19 @@ fn kind(kind: ColumnType) -> &'static str {
     }
 }
 
-fn role(role: Role) -> &'static str {
-    match role {
+/// `None`: no host has declared the column, and only hosts say what role it has.
+fn role(schema: &Schema, table: &TableDecl, column: &ColumnDecl) -> Option<&'static str> {
+    if schema.untold.contains(&(table.name.clone(), column.name.clone())) {
+        return None;
+    }
+    Some(match column.role {
         Role::State => "state",
         Role::Moving => "moving",
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use plumb_proto::model::ColumnDecl;
-
     use super::*;
     use crate::cli::printer::testing::{printed, screen};
 
@@ -125,26 +144,33 @@ mod tests {
             columns: vec![
                 column("fstype", ColumnType::Text, Role::State, "Type of the file system."),
                 column("size_bytes", ColumnType::Int, Role::Moving, "Its size."),
+                column("options", ColumnType::List, Role::Moving, ""),
             ],
         }
+    }
+
+    fn schema() -> Schema {
+        let untold = ("mount".to_owned(), "options".to_owned());
+        Schema { tables: vec![mount()], untold: [untold].into(), differing: ["mount".to_owned()].into() }
     }
 
     #[test]
     fn a_table_is_shown_with_its_columns() {
         assert_eq!(
-            screen(80, |printer| one(&mount(), printer).unwrap()),
+            screen(80, |printer| one(&schema(), &mount(), printer).unwrap()),
             "\
 mount: Mounted file systems. Key: path.
   COLUMN      TYPE  ROLE    MEANING
   fstype      text  state   Type of the file system.
   size_bytes  int   moving  Its size.
+  options     list  -
 "
         );
     }
 
     #[test]
     fn json_has_the_keys_that_scripts_rely_on() {
-        let (out, _) = printed(true, None, |printer| print(&[mount()], printer).unwrap());
-        assert!(out.starts_with("[\n{\"table\":\"mount\",\"doc\":\"Mounted file systems. Key: path.\",\"columns\":[{\"name\":\"fstype\",\"type\":\"text\",\"role\":\"state\",\"doc\":"), "{out}");
+        let (out, _) = printed(true, None, |printer| print(&schema(), printer).unwrap());
+        assert!(out.starts_with("[\n{\"table\":\"mount\",\"doc\":\"Mounted file systems. Key: path.\",\"differs\":true,\"columns\":[{\"name\":\"fstype\",\"type\":\"text\",\"role\":\"state\",\"doc\":"), "{out}");
     }
 }

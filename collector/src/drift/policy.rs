@@ -8,6 +8,7 @@
 mod catalogue;
 mod check;
 mod expression;
+mod filter;
 mod functions;
 mod names;
 mod rule;
@@ -24,6 +25,7 @@ use plumb_proto::model::TableDecl;
 use super::incident::is_incident;
 use super::{Drift, FLOOD, Kind};
 pub use catalogue::Catalogue;
+pub use filter::Filter;
 pub use rule::{On, Rule};
 pub use scope::{Finding, Subjects};
 pub use source::Source;
@@ -43,6 +45,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
 pub struct Policy {
     rules: Vec<Rule>,
     env: Arc<Env>,
+    sources: Vec<Source>,
 }
 
 impl Policy {
@@ -75,7 +78,16 @@ impl Policy {
                 rules.push(rule);
             }
         }
-        if errors.is_empty() { Ok(Self { rules, env }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { rules, env, sources: sources.to_vec() }) } else { Err(errors) }
+    }
+
+    /// These rules with one more file laid over them; the rules in force stay as they are.
+    ///
+    /// # Errors
+    /// As [`Policy::load`]: every mistake of the file.
+    pub fn with(&self, file: Source, declared: &[TableDecl]) -> Result<Self, Vec<String>> {
+        let sources: Vec<Source> = self.sources.iter().cloned().chain([file]).collect();
+        Self::load_only(&sources, declared)
     }
 
     /// The rules, by name.

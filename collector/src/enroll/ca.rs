@@ -9,6 +9,7 @@ mod files;
 mod presented;
 #[cfg(test)]
 mod tests;
+mod users;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 pub use presented::{HostCertificate, Requested, host_of, request, verify_expired, verify_signature};
+pub use users::{UserCertificate, UserIdentity, user_of};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Root and intermediates.
@@ -53,6 +55,7 @@ pub struct Authority {
     hosts_certificate: CertificateDer<'static>,
     hosts_pem: String,
     users_certificate: CertificateDer<'static>,
+    users_pem: String,
     server: RwLock<Option<Server>>,
 }
 
@@ -102,6 +105,7 @@ impl Authority {
             hosts_certificate,
             hosts_pem,
             users_certificate: certificate(&users_pem)?,
+            users_pem,
             server: RwLock::new(None),
         };
         Ok((authority, new))

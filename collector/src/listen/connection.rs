@@ -8,12 +8,23 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use crate::access::Closed;
+
 /// Time to say a last word before the line is cut.
-pub const LAST_WORD: Duration = Duration::from_secs(2);
+const LAST_WORD: Duration = Duration::from_secs(2);
+/// The same when the collector stops: whoever wants to know why will find out.
+const STOP_WORD: Duration = Duration::from_millis(300);
+
+/// Ready when a connection is to be cut: a moment after it was closed.
+pub async fn until_cut(mut closed: watch::Receiver<Option<Closed>>) {
+    // an error means that the connection is gone already
+    let why = closed.wait_for(Option::is_some).await.ok().and_then(|why| *why);
+    tokio::time::sleep(if why == Some(Closed::Stopping) { STOP_WORD } else { LAST_WORD }).await;
+}
 
 /// What comes with a connection that may go on.
 pub struct Admission<T> {

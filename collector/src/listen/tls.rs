@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use plumb_proto::time::Clock;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
@@ -27,8 +27,32 @@ pub fn ingest_config(
     names: Vec<String>,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<ServerConfig>> {
+    let anchor = authority.hosts_anchor().clone();
+    mutual(anchor, "hosts.pem", authority, names, clock)
+}
+
+/// For the query listener: only users, told by their intermediate, get through the handshake.
+///
+/// # Errors
+/// The authority is damaged.
+pub fn query_config(
+    authority: Arc<Authority>,
+    names: Vec<String>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Arc<ServerConfig>> {
+    let anchor = authority.users_anchor().clone();
+    mutual(anchor, "users.pem", authority, names, clock)
+}
+
+fn mutual(
+    anchor: CertificateDer<'static>,
+    file: &'static str,
+    authority: Arc<Authority>,
+    names: Vec<String>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Arc<ServerConfig>> {
     let mut anchors = RootCertStore::empty();
-    anchors.add(authority.hosts_anchor().clone()).context("hosts.pem")?;
+    anchors.add(anchor).context(file)?;
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(anchors), provider()).build()?;
     let shown = Arc::new(Shown { authority, names, clock: clock.clone() });
     let config = ServerConfig::builder_with_details(provider(), Arc::new(Time(clock)))

@@ -133,9 +133,8 @@ fn severity(severity: Severity) -> i32 {
     .into()
 }
 
-pub(super) fn drift(host: &str, known: &KnownDrift) -> pb::Drift {
-    let drift = &known.drift;
-    let subject = match &drift.subject {
+pub(super) fn subject(subject: &Subject) -> pb::Subject {
+    let kind = match subject {
         Subject::Row { table, key, field } => pb::subject::Kind::Row(pb::RowSubject {
             table: table.clone(),
             key: key.as_bytes().to_vec(),
@@ -147,12 +146,17 @@ pub(super) fn drift(host: &str, known: &KnownDrift) -> pb::Drift {
         Subject::Watcher(name) => pb::subject::Kind::Watcher(name.clone()),
         Subject::Host => pb::subject::Kind::Host(true),
     };
+    pb::Subject { kind: Some(kind) }
+}
+
+pub(super) fn drift(host: &str, known: &KnownDrift) -> pb::Drift {
+    let drift = &known.drift;
     pb::Drift {
         id: known.id,
         host: host.to_owned(),
         kind: drift.kind.as_str().to_owned(),
         severity: severity(drift.severity),
-        subject: Some(pb::Subject { kind: Some(subject) }),
+        subject: Some(subject(&drift.subject)),
         title: drift.title.clone(),
         expected: drift.expected.clone(),
         actual: drift.actual.clone(),

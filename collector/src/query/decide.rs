@@ -11,6 +11,8 @@ use plumb_proto::untrusted::Untrusted;
 use tonic::{Request, Status};
 
 use super::answers::{drift, host_named, named, no_host};
+use super::guard::Who;
+use super::limited::has;
 use super::{Service, failed, invalid, summary, who};
 use crate::drift::{DriftState, Kind, KnownDrift, Subject};
 use crate::enroll::token::host_name;
@@ -29,12 +31,12 @@ const LABEL: usize = 64;
 
 impl Service {
     /// Does `work` and writes it into the audit, in one transaction. `work` may run more than once.
-    async fn decide<T, F>(&self, action: &'static str, who: String, subject: String, mut work: F) -> Result<T, Status>
+    async fn decide<T, F>(&self, action: &'static str, who: &Who, subject: String, mut work: F) -> Result<T, Status>
     where
         T: Send + 'static,
         F: FnMut(&mut dyn Tx, Timestamp) -> Decided<(T, String)> + Send + 'static,
     {
-        let now = self.now();
+        let (now, who) = (self.now(), who.to_string());
         let done = self.parts.writer.call(Weight::default(), move |tx| {
             Ok(match work(tx, now)? {
                 Ok((value, detail)) => {
@@ -69,11 +71,11 @@ impl Service {
         if asked.note.len() > limits::FIELD {
             return Err(invalid(format!("the note is longer than {} bytes", limits::FIELD)));
         }
-        let who = who(&request)?.to_string();
+        let who = who(&request)?;
         let approved = if asked.ids.is_empty() {
-            self.approve_host(&request, who, asked).await?
+            self.approve_host(&request, &who, asked).await?
         } else {
-            self.approve_drifts(&request, who, asked).await?
+            self.approve_drifts(&request, &who, asked).await?
         };
         let approved = self.ask(&request, move |questions| named(questions, &approved)).await?;
         Ok(pb::ApproveReply { approved })
@@ -82,7 +84,7 @@ impl Service {
     async fn approve_host(
         &self,
         request: &Request<pb::ApproveRequest>,
-        who: String,
+        who: &Who,
         asked: pb::ApproveRequest,
     ) -> Result<Vec<KnownDrift>, Status> {
         let name = asked.host.clone();
@@ -108,7 +110,7 @@ impl Service {
     async fn approve_drifts(
         &self,
         request: &Request<pb::ApproveRequest>,
-        who: String,
+        who: &Who,
         asked: pb::ApproveRequest,
     ) -> Result<Vec<KnownDrift>, Status> {
         if asked.ids.len() > IDS {
@@ -142,10 +144,13 @@ impl Service {
         let to = host_name(to.as_bytes()).ok_or_else(|| {
             invalid(format!("\"{}\" is no host name: letters, digits, '.', '-', '_'", Untrusted::from(to)))
         })?;
-        let who = who(&request)?.to_string();
-        let subject = name.clone();
-        let host = self.decide("rename", who, subject, move |tx, _| {
-            let Some(host) = tx.host_named(&name)? else { return Ok(Err(no_host(&name, &tx.hosts()?))) };
+        let who = who(&request)?;
+        let (subject, caller) = (name.clone(), who.clone());
+        let host = self.decide("rename", &who, subject, move |tx, _| {
+            let host = match theirs(tx, &caller, &name)? {
+                Ok(host) => host,
+                Err(refused) => return Ok(Err(refused)),
+            };
             if tx.host_named(&to)?.is_some_and(|other| other.id != host.id) {
                 return Ok(Err(Status::already_exists(format!("there is a host \"{to}\" already"))));
             }
@@ -171,11 +176,19 @@ impl Service {
                 )));
             }
         }
-        let who = who(&request)?.to_string();
-        let subject = asked.name.clone();
-        let host = self.decide("group", who, subject, move |tx, _| {
-            let Some(mut host) = tx.host_named(&asked.name)? else {
-                return Ok(Err(no_host(&asked.name, &tx.hosts()?)));
+        let who = who(&request)?;
+        // whoever is limited by a label does not hand hosts out of their group
+        let changed = asked.set.iter().map(|label| &label.name).chain(&asked.remove);
+        if let Some(label) = changed.into_iter().find(|label| who.groups().contains_key(*label)) {
+            return Err(Status::permission_denied(format!(
+                "{who} is limited by the label {label}: it is not theirs to change"
+            )));
+        }
+        let (subject, caller) = (asked.name.clone(), who.clone());
+        let host = self.decide("group", &who, subject, move |tx, _| {
+            let mut host = match theirs(tx, &caller, &asked.name)? {
+                Ok(host) => host,
+                Err(refused) => return Ok(Err(refused)),
             };
             for name in &asked.remove {
                 host.groups.remove(name);
@@ -194,23 +207,24 @@ impl Service {
     }
 
     pub(super) async fn retired(&self, request: Request<pb::RetireHostRequest>) -> Result<pb::HostReply, Status> {
-        let host =
-            self.close("retire", who(&request)?.to_string(), &request.get_ref().name, HostState::Retired).await?;
+        let host = self.close("retire", who(&request)?, &request.get_ref().name, HostState::Retired).await?;
         self.reply(&request, host).await
     }
 
     pub(super) async fn revoked(&self, request: Request<pb::RevokeHostRequest>) -> Result<pb::HostReply, Status> {
-        let host =
-            self.close("revoke", who(&request)?.to_string(), &request.get_ref().name, HostState::Revoked).await?;
+        let host = self.close("revoke", who(&request)?, &request.get_ref().name, HostState::Revoked).await?;
         self.reply(&request, host).await
     }
 
     /// Never lets a host report again: its state is looked at by every batch, and its connections are closed at once.
-    async fn close(&self, action: &'static str, who: String, name: &str, state: HostState) -> Result<HostRow, Status> {
+    async fn close(&self, action: &'static str, who: Who, name: &str, state: HostState) -> Result<HostRow, Status> {
         let (pipeline, name) = (self.parts.pipeline.clone(), name.to_owned());
-        let subject = name.clone();
-        let host = self.decide(action, who, subject, move |tx, now| {
-            let Some(host) = tx.host_named(&name)? else { return Ok(Err(no_host(&name, &tx.hosts()?))) };
+        let (subject, caller) = (name.clone(), who.clone());
+        let host = self.decide(action, &who, subject, move |tx, now| {
+            let host = match theirs(tx, &caller, &name)? {
+                Ok(host) => host,
+                Err(refused) => return Ok(Err(refused)),
+            };
             pipeline.expire(tx, &host.id, now, &|_| true)?;
             let host = HostRow { state, ..host };
             tx.save_host(&host)?;
@@ -233,7 +247,7 @@ impl Service {
             return Err(Status::not_found(format!("there is no receiver \"{name}\": {hint}")));
         }
         let subject = name.clone();
-        self.decide("test receiver", who(&request)?.to_string(), subject, |_, _| Ok(Ok(((), String::new())))).await?;
+        self.decide("test receiver", &who(&request)?, subject, |_, _| Ok(Ok(((), String::new())))).await?;
         let key = sha256(&[b"plumb.test\0", self.now().to_string().as_bytes()]).to_string();
         let notifier = self.parts.notifier.clone();
         let begun = Instant::now();
@@ -245,6 +259,18 @@ impl Service {
             answer: sent.unwrap_or_else(|error| error.to_string()),
             took_ms: u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX),
         })
+    }
+}
+
+/// A host by name, if it is among those that somebody may see. The answer to others is as if it were not there.
+fn theirs(tx: &mut dyn Tx, who: &Who, name: &str) -> Decided<HostRow> {
+    match tx.host_named(name)? {
+        Some(host) if has(&host.groups, who.groups()) => Ok(Ok(host)),
+        _ => {
+            let mut hosts = tx.hosts()?;
+            hosts.retain(|host| has(&host.groups, who.groups()));
+            Ok(Err(no_host(name, &hosts)))
+        }
     }
 }
 

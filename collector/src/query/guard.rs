@@ -15,25 +15,16 @@ use tonic::Status;
 use tonic::transport::server::UdsConnectInfo;
 use tower::Service;
 
-use crate::store::rows::AuditEntry;
+use crate::access::users::{UserPeer, Users};
+use crate::store::rows::{AuditEntry, Groups};
+pub(super) use crate::store::users::Role;
 use crate::worker::{Weight, Writer};
 
 /// Members of this group may ask and approve.
 pub(super) const GROUP: &str = "plumb";
 
-/// What somebody may do; each role may do what those before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Role {
-    /// Ask.
-    Viewer,
-    /// Approve.
-    Operator,
-    /// Decide about hosts and receivers.
-    Admin,
-}
-
 /// The least role for each call.
-pub(super) const CALLS: [(&str, Role); 13] = [
+pub(super) const CALLS: [(&str, Role); 15] = [
     ("Hosts", Role::Viewer),
     ("Host", Role::Viewer),
     ("Drifts", Role::Viewer),
@@ -47,6 +38,27 @@ pub(super) const CALLS: [(&str, Role); 13] = [
     ("RetireHost", Role::Admin),
     ("RevokeHost", Role::Admin),
     ("TestReceiver", Role::Admin),
+    ("Rules", Role::Viewer),
+    ("TestPolicy", Role::Operator),
+];
+
+/// The calls of those who are limited to a group: each shows and changes nothing but the hosts of that group. A call that is
+/// not here is not theirs.
+pub(super) const OF_A_GROUP: [&str; 14] = [
+    "Hosts",
+    "Host",
+    "Drifts",
+    "Facts",
+    "Events",
+    "Schema",
+    "Alerts",
+    "Approve",
+    "RenameHost",
+    "GroupHost",
+    "RetireHost",
+    "RevokeHost",
+    "Rules",
+    "TestPolicy",
 ];
 
 /// What stands before a call's name in the path of its request.
@@ -57,6 +69,10 @@ const SERVICE: &str = "/plumb.query.v1.Query/";
 pub(super) struct Who {
     name: String,
     role: Option<Role>,
+    /// Limited to hosts with these labels; empty: to none.
+    groups: Groups,
+    /// Why there is no role, for them to read.
+    why: Option<String>,
 }
 
 impl fmt::Display for Who {
@@ -68,14 +84,44 @@ impl fmt::Display for Who {
 impl Who {
     #[cfg(test)]
     pub(super) fn new(name: &str, role: Option<Role>) -> Self {
-        Self { name: name.to_owned(), role }
+        Self { name: name.to_owned(), role, groups: Groups::new(), why: None }
+    }
+
+    /// The labels that a host must have to be seen; none: every host is.
+    pub(super) fn groups(&self) -> &Groups {
+        &self.groups
     }
 
     fn may(&self, call: &str) -> bool {
         let least = CALLS.iter().find(|(known, _)| *known == call).map(|(_, role)| *role);
         match (self.role, least) {
-            (Some(role), Some(least)) => role >= least,
+            (Some(role), Some(least)) => role >= least && self.is_within(call),
             _ => false,
+        }
+    }
+
+    fn is_within(&self, call: &str) -> bool {
+        self.groups.is_empty() || OF_A_GROUP.contains(&call)
+    }
+
+    /// Why a call was denied, for them to read.
+    fn denial(&self, call: &str) -> String {
+        match (&self.role, &self.why) {
+            (_, Some(why)) => why.clone(),
+            (Some(_), None) if !self.is_within(call) => {
+                format!("{self} may not do this: it concerns more than the group that they are limited to")
+            }
+            (Some(role), None) => {
+                let least = CALLS.iter().find(|(known, _)| *known == call).map_or(Role::Admin, |(_, role)| *role);
+                let whom = match least {
+                    Role::Viewer | Role::Operator => "an operator",
+                    Role::Admin => "an administrator (root on the collector, or a user with the role admin)",
+                };
+                format!("{self} may not do this: it takes {whom}, and their role is {}", role.as_str())
+            }
+            (None, None) => {
+                format!("{self} may not ask this collector: run plumb as root, or become a member of the group plumb")
+            }
         }
     }
 }
@@ -83,7 +129,7 @@ impl Who {
 /// Knows who is at the other end of a local socket, by what the kernel says of it (SO_PEERCRED, unix(7)).
 pub(super) fn local(request: &Extensions) -> Who {
     let Some(peer) = request.get::<UdsConnectInfo>().and_then(|info| info.peer_cred) else {
-        return Who { name: "nobody".to_owned(), role: None };
+        return Who { name: "nobody".to_owned(), role: None, groups: Groups::new(), why: None };
     };
     let uid = Uid::from_raw(peer.uid());
     let role = if uid.is_root() || uid == Uid::effective() {
@@ -91,7 +137,20 @@ pub(super) fn local(request: &Extensions) -> Who {
     } else {
         is_member(uid, Gid::from_raw(peer.gid())).then_some(Role::Operator)
     };
-    Who { name: format!("uid {uid}"), role }
+    Who { name: format!("uid {uid}"), role, groups: Groups::new(), why: None }
+}
+
+/// Knows who is at the other end of a connection to the query port: by their certificate, and by what the store says of
+/// them at this moment.
+pub(super) fn remote(request: &Extensions, users: &Users) -> Who {
+    let Some(peer) = request.get::<UserPeer>() else {
+        return Who { name: "nobody".to_owned(), role: None, groups: Groups::new(), why: None };
+    };
+    let name = format!("user {}", peer.certificate.name);
+    match users.look_up(&peer.certificate) {
+        Ok(user) => Who { name, role: Some(user.role), groups: user.groups, why: None },
+        Err(why) => Who { name, role: None, groups: Groups::new(), why: Some(why) },
+    }
 }
 
 fn is_member(uid: Uid, primary: Gid) -> bool {
@@ -129,11 +188,14 @@ impl Audited {
 pub(super) struct Guard<S> {
     inner: S,
     audited: Audited,
-    identify: fn(&Extensions) -> Who,
+    identify: Identify,
 }
 
+/// Says who asks.
+pub(super) type Identify = Arc<dyn Fn(&Extensions) -> Who + Send + Sync>;
+
 impl<S> Guard<S> {
-    pub(super) fn new(inner: S, audited: Audited, identify: fn(&Extensions) -> Who) -> Self {
+    pub(super) fn new(inner: S, audited: Audited, identify: Identify) -> Self {
         Self { inner, audited, identify }
     }
 }
@@ -166,13 +228,7 @@ where
         let audited = self.audited.clone();
         Box::pin(async move {
             audited.denied(&who, &path[..path.floor_char_boundary(256)]).await;
-            let text = match who.role {
-                Some(_) => format!("{who} may not do this: it takes an administrator (root on the collector)"),
-                None => format!(
-                    "{who} may not ask this collector: run plumb as root, or become a member of the group plumb"
-                ),
-            };
-            Ok(Status::permission_denied(text).into_http())
+            Ok(Status::permission_denied(who.denial(&call)).into_http())
         })
     }
 }

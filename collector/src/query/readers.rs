@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tonic::Status;
 
 use super::guard::Who;
+use super::limited::Limited;
 use crate::store::Questions;
 
 /// How many readers a collector has.
@@ -77,7 +78,12 @@ impl Readers {
             let work = tokio::task::spawn_blocking(move || {
                 let reader = free.lock().unwrap_or_else(PoisonError::into_inner).pop();
                 let Some(mut reader) = reader else { return Err(Status::internal("a reader is missing")) };
-                let answer = question(reader.as_mut());
+                let groups = asking.who.groups();
+                let answer = if groups.is_empty() {
+                    question(reader.as_mut())
+                } else {
+                    question(&mut Limited { all: reader.as_mut(), groups })
+                };
                 free.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
                 drop((place, asking));
                 answer

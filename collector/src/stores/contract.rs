@@ -6,3 +6,4 @@ mod hosts;
 mod judged;
 mod questions;
 mod records;
+mod users;

@@ -25,6 +25,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod users;
 mod verify;
 
 use std::collections::HashSet;

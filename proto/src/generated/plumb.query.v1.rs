@@ -289,11 +289,17 @@ pub struct FactsRequest {
     pub host: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "3")]
     pub groups: ::prost::alloc::vec::Vec<Label>,
+    /// Rows for which this holds only: CEL, as in the `where` of a rule.
+    #[prost(string, tag = "4")]
+    pub r#where: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FactsPage {
     #[prost(message, repeated, tag = "1")]
     pub rows: ::prost::alloc::vec::Vec<Row>,
+    /// Rows left out because `where` cannot be told of them; on the first page.
+    #[prost(uint32, tag = "2")]
+    pub unknown: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EventsRequest {
@@ -340,8 +346,15 @@ pub struct SchemaRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SchemaPage {
+    /// As most hosts declare them, and behind that what this release's agent tells besides.
     #[prost(message, repeated, tag = "1")]
     pub tables: ::prost::alloc::vec::Vec<crate::generated::model::TableDecl>,
+    /// Columns that no host has declared: only their types are known.
+    #[prost(message, repeated, tag = "2")]
+    pub untold: ::prost::alloc::vec::Vec<ColumnName>,
+    /// Tables that some hosts declare in another way.
+    #[prost(string, repeated, tag = "3")]
+    pub differing: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AlertsRequest {
@@ -460,6 +473,99 @@ pub struct TestReceiverReply {
     pub answer: ::prost::alloc::string::String,
     #[prost(uint32, tag = "3")]
     pub took_ms: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ColumnName {
+    #[prost(string, tag = "1")]
+    pub table: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub column: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RulesRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RulesPage {
+    #[prost(message, repeated, tag = "1")]
+    pub rules: ::prost::alloc::vec::Vec<Rule>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Rule {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The last file that speaks of it, and the line where it does.
+    #[prost(string, tag = "2")]
+    pub file: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub line: u32,
+    /// The table or metric that it judges.
+    #[prost(string, tag = "4")]
+    pub on: ::prost::alloc::string::String,
+    #[prost(enumeration = "crate::generated::model::Severity", tag = "5")]
+    pub severity: i32,
+    /// Its texts as written, by field: ok, where, clear, critical, title, ...
+    #[prost(message, repeated, tag = "6")]
+    pub texts: ::prost::alloc::vec::Vec<Label>,
+    #[prost(uint64, tag = "7")]
+    pub hold_ms: u64,
+    #[prost(uint64, tag = "8")]
+    pub calm_ms: u64,
+}
+/// A policy file, to be laid over the rules in force.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TestPolicyRequest {
+    #[prost(string, tag = "1")]
+    pub file: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+}
+/// First the mistakes; where there are none, a judgement for each rule of the file, then findings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TestPolicyPage {
+    #[prost(string, repeated, tag = "1")]
+    pub mistakes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "2")]
+    pub judgements: ::prost::alloc::vec::Vec<Judgement>,
+    #[prost(message, repeated, tag = "3")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
+    /// More was found than is told.
+    #[prost(bool, tag = "4")]
+    pub cut: bool,
+}
+/// What a rule says of all hosts now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Judgement {
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub holds: u32,
+    #[prost(uint32, tag = "3")]
+    pub broken: u32,
+    #[prost(uint32, tag = "4")]
+    pub unknown: u32,
+    /// The file switches it off.
+    #[prost(bool, tag = "5")]
+    pub off: bool,
+}
+/// A row or series for which a rule does not hold, or of which it cannot be told.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Finding {
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub subject: ::core::option::Option<Subject>,
+    #[prost(enumeration = "crate::generated::model::Severity", tag = "4")]
+    pub severity: i32,
+    #[prost(string, tag = "5")]
+    pub title: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "6")]
+    pub expected: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "7")]
+    pub actual: ::core::option::Option<::prost::alloc::string::String>,
+    /// Why it cannot be told.
+    #[prost(string, optional, tag = "8")]
+    pub unknown: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -874,6 +980,55 @@ pub mod query_client {
                 .insert(GrpcMethod::new("plumb.query.v1.Query", "TestReceiver"));
             self.inner.unary(req, path, codec).await
         }
+        /// Rules. Neither changes anything.
+        pub async fn rules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::RulesPage>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/plumb.query.v1.Query/Rules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("plumb.query.v1.Query", "Rules"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        pub async fn test_policy(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TestPolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::TestPolicyPage>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/plumb.query.v1.Query/TestPolicy",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("plumb.query.v1.Query", "TestPolicy"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -989,6 +1144,27 @@ pub mod query_server {
             tonic::Response<super::TestReceiverReply>,
             tonic::Status,
         >;
+        /// Server streaming response type for the Rules method.
+        type RulesStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::RulesPage, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Rules. Neither changes anything.
+        async fn rules(
+            &self,
+            request: tonic::Request<super::RulesRequest>,
+        ) -> std::result::Result<tonic::Response<Self::RulesStream>, tonic::Status>;
+        /// Server streaming response type for the TestPolicy method.
+        type TestPolicyStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::TestPolicyPage, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        async fn test_policy(
+            &self,
+            request: tonic::Request<super::TestPolicyRequest>,
+        ) -> std::result::Result<tonic::Response<Self::TestPolicyStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct QueryServer<T> {
@@ -1644,6 +1820,98 @@ pub mod query_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/plumb.query.v1.Query/Rules" => {
+                    #[allow(non_camel_case_types)]
+                    struct RulesSvc<T: Query>(pub Arc<T>);
+                    impl<
+                        T: Query,
+                    > tonic::server::ServerStreamingService<super::RulesRequest>
+                    for RulesSvc<T> {
+                        type Response = super::RulesPage;
+                        type ResponseStream = T::RulesStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RulesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Query>::rules(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RulesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/plumb.query.v1.Query/TestPolicy" => {
+                    #[allow(non_camel_case_types)]
+                    struct TestPolicySvc<T: Query>(pub Arc<T>);
+                    impl<
+                        T: Query,
+                    > tonic::server::ServerStreamingService<super::TestPolicyRequest>
+                    for TestPolicySvc<T> {
+                        type Response = super::TestPolicyPage;
+                        type ResponseStream = T::TestPolicyStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TestPolicyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Query>::test_policy(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TestPolicySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

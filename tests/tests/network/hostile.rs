@@ -260,7 +260,7 @@ fn nobody_reports_without_a_certificate() {
 }
 
 /// The ClientHello of a client that knows nothing newer than TLS 1.2 (RFC 5246 section 7.4.1.2).
-fn client_hello_of_tls_1_2() -> Vec<u8> {
+pub fn client_hello_of_tls_1_2() -> Vec<u8> {
     let mut hello = vec![3, 3]; // client_version
     hello.extend([7; 32]); // random
     hello.push(0); // session_id

@@ -8,6 +8,7 @@ mod collector;
 mod delivery;
 mod enrolment;
 mod hostile;
+mod query_port;
 mod raw;
 mod renewal;
 

@@ -59,6 +59,7 @@ impl Walk<'_> {
                 Ty::Map
             }
             Expr::Comprehension(fold) => {
+                self.uses.nests |= !self.locals.is_empty();
                 self.expr(&fold.iter_range);
                 self.expr(&fold.accu_init);
                 let outer = self.locals.len();

@@ -88,6 +88,8 @@ pub struct Uses {
     pub metrics: BTreeSet<String>,
     /// True if `has()` asks for a metric, likewise.
     pub asks_metrics: bool,
+    /// True if it walks through a list within a walk through a list: then what it costs is a product.
+    pub nests: bool,
     /// True if it asks for a support window: then it depends on the operating system, and on time.
     pub support: bool,
 }
@@ -98,6 +100,7 @@ impl Uses {
         self.asked.extend(other.asked.iter().cloned());
         self.metrics.extend(other.metrics.iter().cloned());
         self.support |= other.support;
+        self.nests |= other.nests;
         self.asks_metrics |= other.asks_metrics;
     }
 }

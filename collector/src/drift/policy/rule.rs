@@ -27,6 +27,12 @@ pub enum On {
 pub struct Rule {
     /// Its name, unique in the policy.
     pub name: String,
+    /// The last file that speaks of it.
+    pub file: String,
+    /// The line where it does, from 1.
+    pub line: usize,
+    /// Its texts as written, by field.
+    pub texts: BTreeMap<String, String>,
     /// What it judges.
     pub on: On,
     /// How bad it is when it does not hold.
@@ -103,9 +109,27 @@ pub(super) fn compile(
     let conditions = [Some(&ok), filter.as_ref(), clear.as_ref(), critical.as_ref()].into_iter().flatten();
     let templates = [Some(&title), expected.as_ref(), actual.as_ref(), hint.as_ref()].into_iter().flatten();
     conditions.chain(templates.flat_map(Template::expressions)).for_each(|each| uses.join(&each.uses));
-    let name = name.to_owned();
-    let rule =
-        Rule { name, on, severity, hold, calm, filter, ok, clear, critical, lets, title, expected, actual, hint, uses };
+    let texts = raw.fields.iter().filter_map(|(field, Field { value, .. })| Some((field, value.as_str()?)));
+    let rule = Rule {
+        name: name.to_owned(),
+        file: raw.place.file.clone(),
+        line: raw.place.line,
+        texts: texts.map(|(field, text)| (field.clone(), text.to_owned())).collect(),
+        on,
+        severity,
+        hold,
+        calm,
+        filter,
+        ok,
+        clear,
+        critical,
+        lets,
+        title,
+        expected,
+        actual,
+        hint,
+        uses,
+    };
     Some((rule, names))
 }
 

@@ -70,6 +70,15 @@ impl Tx for Desk {
     fn host(&mut self, _: &HostId) -> Result<Option<HostRow>> {
         unreachable!()
     }
+    fn users(&mut self) -> Result<Vec<crate::store::users::UserRow>> {
+        unreachable!()
+    }
+    fn save_user(&mut self, _: &crate::store::users::UserRow) -> Result<()> {
+        unreachable!()
+    }
+    fn log_user_issuance(&mut self, _: &crate::store::users::UserIssuance) -> Result<()> {
+        unreachable!()
+    }
     fn host_named(&mut self, _: &str) -> Result<Option<HostRow>> {
         unreachable!()
     }

@@ -1,5 +1,7 @@
 //! A collector's store with one host, and its local socket.
 
+use tokio::sync::watch;
+
 use super::*;
 
 /// A store with one host, and the door of operators before it.
@@ -35,11 +37,12 @@ impl Scene {
             notifier: Arc::new(notifier),
             clock: time,
             silent_after: Duration::from_secs(120),
+            policy: Arc::new(Policy::load(&[], &[]).unwrap()),
         };
         let path = folder.file("socket");
         let listener = listen(&path).unwrap();
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(serve(listener, parts.clone(), readers, stopped));
+        tokio::spawn(serve(listener, None, parts.clone(), readers, stopped));
         let connector = tower::service_fn(move |_| {
             let path = path.clone();
             async move { UnixStream::connect(path).await.map(TokioIo::new) }

@@ -4,7 +4,7 @@ use plumb_proto::model::{ColumnDecl, ColumnType, Event, Outcome, Payload, Role, 
 use plumb_proto::record::{Epoch, HostId};
 
 use super::bench::{Sender, at, bare, each_engine, event, fact, full, host_row, php, report};
-use crate::store::rows::{HostState, Quarantined};
+use crate::store::rows::{Groups, HostState, Quarantined};
 use crate::store::{EventFilter, FactFilter};
 
 #[test]
@@ -104,7 +104,7 @@ fn events_are_told_once_in_order_of_receipt_and_can_be_followed() {
 }
 
 #[test]
-fn the_schema_names_the_newest_declaration_of_each_table() {
+fn the_schema_names_each_table_as_most_hosts_declare_it() {
     each_engine(|bench| {
         let mut web = bench.enrol(1, "web1");
         web.send(bench, &full(1, vec![]));
@@ -115,7 +115,14 @@ fn the_schema_names_the_newest_declaration_of_each_table() {
             ColumnDecl { name: "ini".to_owned(), kind: ColumnType::List, role: Role::State, doc: "x".to_owned() };
         let grown = TableDecl { columns: [php().columns, vec![column]].concat(), ..php() };
         web.send(bench, &Payload { tables: vec![grown.clone()], ..Payload::default() });
-        assert_eq!(bench.ask().schema().unwrap(), [grown]);
+        assert_eq!(bench.ask().schema().unwrap(), [php()], "of two as common, the one known first");
+        bench.enrol(3, "web3").send(bench, &Payload { tables: vec![grown.clone()], ..Payload::default() });
+        assert_eq!(bench.ask().declarations(&Groups::new()).unwrap(), [(grown.clone(), 2), (php(), 1)]);
+        assert_eq!(bench.ask().schema().unwrap(), std::slice::from_ref(&grown));
+        let mut liar = host_row(3, "web3");
+        liar.state = HostState::Revoked;
+        bench.tx(|tx| tx.save_host(&liar));
+        assert_eq!(bench.ask().declarations(&Groups::new()).unwrap(), [(php(), 1), (grown, 1)]);
         assert_eq!(bench.view(&other.host).tables["php"].decl, Some(php()));
         assert_eq!(bench.view(&web.host), bench.kept_view(&web.host));
     });

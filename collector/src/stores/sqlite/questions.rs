@@ -1,6 +1,8 @@
 //! Reading, on a connection of its own that cannot write. Each answer is one snapshot, except `verify`, which
 //! goes table by table and page by page so that it does not hold the writer's check-points up for long.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use plumb_proto::limits;
 use plumb_proto::model::TableDecl;
@@ -8,10 +10,11 @@ use plumb_proto::record::HostId;
 use plumb_proto::time::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{audit, changes, codec, drifts, events, hosts, load, outbox, verify};
+use super::{audit, changes, codec, drifts, events, hosts, load, outbox, users, verify};
 use crate::change_set::Change;
 use crate::drift::KnownDrift;
-use crate::store::rows::{Alert, EventRow, HostRow, Message};
+use crate::store::rows::{Alert, EventRow, Groups, HostRow, HostState, Message};
+use crate::store::users::UserRow;
 use crate::store::{DriftFilter, EventFilter, FactFilter, Questions};
 use crate::view::{HostView, Row};
 
@@ -68,11 +71,33 @@ impl Questions for Reader {
         changes::read(&*self.snapshot()?, host, since)
     }
 
-    fn schema(&mut self) -> Result<Vec<TableDecl>> {
-        let mut statement = self.conn.prepare_cached(
-            "SELECT decl FROM declarations WHERE no IN (SELECT max(decl) FROM host_tables GROUP BY name) ORDER BY name",
-        )?;
-        statement.query_and_then([], |row| codec::decl_from(row.get_ref(0)?.as_blob()?))?.collect()
+    fn declarations(&mut self, groups: &Groups) -> Result<Vec<(TableDecl, u64)>> {
+        let snapshot = self.snapshot()?;
+        let mut by_host = snapshot.prepare_cached("SELECT decl FROM host_tables WHERE host = ?1")?;
+        let mut hosts_of: BTreeMap<i64, u64> = BTreeMap::new();
+        for (no, host) in hosts::chosen(&snapshot, None, groups)? {
+            if host.state == HostState::Revoked {
+                continue; // what it says counts no more
+            }
+            for decl in by_host.query_and_then([no], |row| row.get::<_, i64>(0))? {
+                *hosts_of.entry(decl?).or_default() += 1;
+            }
+        }
+        let mut of_number = snapshot.prepare_cached("SELECT decl FROM declarations WHERE no = ?1")?;
+        let mut found = Vec::with_capacity(hosts_of.len());
+        for (no, hosts) in hosts_of {
+            let decl = of_number.query_row([no], |row| row.get::<_, Vec<u8>>(0))?;
+            found.push((codec::decl_from(&decl)?, hosts));
+        }
+        // stable: of two that are as common, the one that was known first stands first
+        found.sort_by(|(one, one_hosts), (other, other_hosts)| {
+            one.name.cmp(&other.name).then(other_hosts.cmp(one_hosts))
+        });
+        Ok(found)
+    }
+
+    fn users(&mut self) -> Result<Vec<UserRow>> {
+        users::all(&self.conn)
     }
 
     fn messages(&mut self, limit: usize) -> Result<Vec<(Message, Vec<Alert>)>> {

@@ -13,10 +13,11 @@ use rusqlite::Connection;
 
 use super::cache::Cache;
 use super::packer::Packer;
-use super::{append, audit, drifts, events, facts, hosts, ledger, outbox};
+use super::{append, audit, drifts, events, facts, hosts, ledger, outbox, users};
 use crate::alert::Transitions;
 use crate::drift::KnownDrift;
 use crate::store::rows::{Alert, AuditEntry, Head, HostRow, Issuance, Message, Quarantined, TokenRow};
+use crate::store::users::{UserIssuance, UserRow};
 use crate::store::{Approval, Incoming, Tx};
 use crate::view::{HostView, Touched};
 
@@ -76,6 +77,18 @@ impl Tx for SqliteTx<'_> {
 
     fn issuances_by_token(&mut self, token: &[u8; 16]) -> Result<Vec<Issuance>> {
         hosts::issuances_by_token(self.conn, token)
+    }
+
+    fn users(&mut self) -> Result<Vec<UserRow>> {
+        users::all(self.conn)
+    }
+
+    fn save_user(&mut self, user: &UserRow) -> Result<()> {
+        users::save(self.conn, user)
+    }
+
+    fn log_user_issuance(&mut self, issuance: &UserIssuance) -> Result<()> {
+        users::log_issuance(self.conn, issuance)
     }
 
     fn head(&mut self, host: &HostId, epoch: &Epoch) -> Result<Option<Head>> {
