@@ -4,6 +4,9 @@
 //! tests: files are read below that folder only, and what comes by system call is unknown unless it was staged
 //! ([`sys`]). Nothing of the running machine leaks in.
 
+pub mod addresses;
+pub mod bus;
+pub mod descriptors;
 mod error;
 mod file;
 mod meta;
@@ -11,7 +14,9 @@ pub mod mounts;
 mod open;
 pub mod packages;
 pub mod proc;
+pub mod sockets;
 pub mod sys;
+pub mod users;
 mod walk;
 
 use std::path::{Path, PathBuf};

@@ -1,13 +1,15 @@
 //! The list of watchers.
 
 mod disk;
+mod network;
 mod php;
+mod services;
 mod system;
 
 use crate::watcher::Spec;
 
 /// All watchers, by name.
-pub const ALL: &[Spec] = &[disk::SPEC, php::SPEC, system::SPEC];
+pub const ALL: &[Spec] = &[disk::SPEC, network::SPEC, php::SPEC, services::SPEC, system::SPEC];
 
 #[cfg(test)]
 mod tests {

@@ -216,6 +216,7 @@ impl Drop for Stage {
 /// fact TABLE KEY COLUMN=VALUE COLUMN=?(WHY UNKNOWN) from SOURCE
 /// sample NAME{LABEL="VALUE"} NUMBER
 /// event KIND SEVERITY TEXT xCOUNT
+/// urgent
 /// problem TABLE KEY_PREFIX* PATH: ERROR
 /// ```
 #[must_use]
@@ -238,6 +239,9 @@ pub fn print(told: &Told) -> String {
     }
     for event in &told.events {
         let _ = writeln!(text, "event {} {} {} x{}", event.kind, event.severity.as_str(), event.text, event.count);
+    }
+    if told.urgent {
+        text.push_str("urgent\n");
     }
     for problem in &told.problems {
         let _ = writeln!(text, "problem {} {}* {}: {}", problem.table, problem.key_prefix, problem.path, problem.error);
