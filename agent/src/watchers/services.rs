@@ -49,6 +49,7 @@ const LIST_EVERY: Duration = Duration::from_secs(60);
 const FILES_EVERY: Duration = Duration::from_secs(600);
 /// systemd is what runs this machine while this is there (sd_booted(3)).
 const BOOTED: &str = "/run/systemd/system";
+const SERVICE_INTERFACE: &str = "org.freedesktop.systemd1.Service";
 const UNITS: &str = "/run/systemd/units";
 const ENABLED: [&str; 2] = ["/etc/systemd/system", "/etc/systemd/system/multi-user.target.wants"];
 /// Events of one kind in one look; the last one counts for the rest.
@@ -120,8 +121,11 @@ impl Watcher for Services {
             match list(look.host) {
                 Ok((mut bus, units)) => {
                     self.known.update(look, &mut self.files, &units, &self.ignore, now);
-                    self.failed = self.known.failed(look, &mut bus, &units);
-                    self.known.restarts(look, &mut bus, &units, now);
+                    let result = &mut |path: &str, of: &str| bus.text(path, of, "Result").ok();
+                    self.failed = self.known.failed(look, result, &units);
+                    // systemd before 235 does not count.
+                    let automatic = &mut |path: &str| bus.number(path, SERVICE_INTERFACE, "NRestarts").ok();
+                    self.known.restarts(look, automatic, &units, now);
                     self.listed = Some(now);
                 }
                 Err(BusError::Staged) => self.known.by_files(look, &mut self.files, &self.ignore),

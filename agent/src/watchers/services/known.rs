@@ -11,7 +11,6 @@ use super::events;
 use super::files::{Files, UnitFile};
 use super::units::{Failed, Loaded, Units};
 use crate::host::Host;
-use crate::host::bus::Bus;
 use crate::watcher::Look;
 
 /// Services that were told before: one that is stopped and not enabled is unloaded, and would be gone otherwise.
@@ -26,7 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const RECENT: Duration = Duration::from_secs(600);
 /// Failed units that are asked why, in one look.
 const ASKED: usize = 32;
-const INTERFACE: &str = "org.freedesktop.systemd1.Service";
 
 /// What is said of `active`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,8 +137,15 @@ impl Known {
         }
     }
 
-    /// Counts restarts: one for each new invocation, more if systemd itself says so.
-    pub(super) fn restarts(&mut self, look: &mut Look<'_>, bus: &mut Bus, units: &Units, now: Duration) {
+    /// Counts restarts: one for each new invocation, more if systemd itself says so; `ask` answers how often the unit
+    /// with that path was restarted by systemd.
+    pub(super) fn restarts(
+        &mut self,
+        look: &mut Look<'_>,
+        ask: &mut dyn FnMut(&str) -> Option<u32>,
+        units: &Units,
+        now: Duration,
+    ) {
         let mut told = Vec::new();
         for (name, service) in &mut self.services {
             // The link is there while it runs; what is gone may come back with another text.
@@ -149,7 +154,7 @@ impl Known {
                 continue;
             }
             let path = units.services.get(name).map_or("", |loaded| loaded.path.as_str());
-            let automatic = bus.number(path, INTERFACE, "NRestarts").ok();
+            let automatic = ask(path);
             if service.invocation.replace(invocation).is_some() {
                 let more = automatic.zip(service.automatic).map_or(0, |(now, before)| now.saturating_sub(before));
                 let count = more.clamp(1, 100);
@@ -162,15 +167,21 @@ impl Known {
         events(look, "service_restarted", Severity::Info, &told);
     }
 
-    /// What has failed, and why; an event for each that had not failed before.
-    pub(super) fn failed(&mut self, look: &mut Look<'_>, bus: &mut Bus, units: &Units) -> BTreeMap<Untrusted, Failed> {
+    /// What has failed, and why; an event for each that had not failed before. `ask` answers the result of the unit with
+    /// that path and interface.
+    pub(super) fn failed(
+        &mut self,
+        look: &mut Look<'_>,
+        ask: &mut dyn FnMut(&str, &str) -> Option<Untrusted>,
+        units: &Units,
+    ) -> BTreeMap<Untrusted, Failed> {
         let mut failed = units.failed.clone();
         let mut told = Vec::new();
         for (position, (unit, each)) in failed.iter_mut().enumerate() {
             let name = unit.to_string();
             each.triggered_by = units.trigger(&name);
             if position < ASKED {
-                each.result = interface(&name).and_then(|interface| bus.text(&each.path, &interface, "Result").ok());
+                each.result = interface(&name).and_then(|interface| ask(&each.path, &interface));
             }
             if self.failed.as_ref().is_some_and(|before| !before.contains(unit)) {
                 let result = each.result.as_ref().map_or_else(|| "no reason told".to_owned(), ToString::to_string);
