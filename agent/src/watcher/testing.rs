@@ -215,8 +215,8 @@ impl Drop for Stage {
 /// ```text
 /// fact TABLE KEY COLUMN=VALUE COLUMN=?(WHY UNKNOWN) from SOURCE
 /// sample NAME{LABEL="VALUE"} NUMBER
-/// event KIND SEVERITY TEXT xCOUNT
 /// urgent
+/// event KIND SEVERITY TEXT xCOUNT
 /// problem TABLE KEY_PREFIX* PATH: ERROR
 /// ```
 #[must_use]
@@ -237,11 +237,11 @@ pub fn print(told: &Told) -> String {
     for (series, _, value) in &told.samples {
         let _ = writeln!(text, "sample {series} {value}");
     }
-    for event in &told.events {
-        let _ = writeln!(text, "event {} {} {} x{}", event.kind, event.severity.as_str(), event.text, event.count);
-    }
     if told.urgent {
         text.push_str("urgent\n");
+    }
+    for event in &told.events {
+        let _ = writeln!(text, "event {} {} {} x{}", event.kind, event.severity.as_str(), event.text, event.count);
     }
     for problem in &told.problems {
         let _ = writeln!(text, "problem {} {}* {}: {}", problem.table, problem.key_prefix, problem.path, problem.error);

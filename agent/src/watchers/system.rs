@@ -38,15 +38,8 @@ struct System {
     #[serde(skip)]
     oom: oom::Oom,
     #[serde(skip)]
-    near: Near,
-}
-
-/// Where the numbers stood that are told at once when they come near a limit.
-#[derive(Default)]
-struct Near {
-    /// How many of the limits available memory is below.
+    /// How many of the limits available memory was below.
     memory: Option<usize>,
-    kills: Option<u64>,
 }
 
 impl Watcher for System {
@@ -60,7 +53,7 @@ impl Watcher for System {
         self.read(look, "/proc/loadavg", load_samples);
         let memory = self.read(look, "/proc/meminfo", memory_samples).flatten();
         if let Some(level) = memory
-            && self.near.memory.replace(level).is_some_and(|before| before != level)
+            && self.memory.replace(level).is_some_and(|before| before != level)
         {
             look.urgent();
         }
@@ -70,9 +63,6 @@ impl Watcher for System {
         }
         if let Some(kills) = self.read(look, "/proc/vmstat", |_, text| parse::row(text, b"oom_kill")).flatten() {
             look.counter("oom_kills_total", &[], whole(kills));
-            if self.near.kills.replace(kills).is_some_and(|before| before < kills) {
-                look.urgent();
-            }
             self.oom.tell(look, kills);
         }
         Ok(Progress::Done)
