@@ -127,8 +127,13 @@ impl Bus {
         bus.wire.send(b"BEGIN\r\n")?;
         if !direct {
             let name = "org.freedesktop.DBus";
-            let call =
-                Call { destination: name, path: "/org/freedesktop/DBus", interface: name, member: "Hello", arguments: &[] };
+            let call = Call {
+                destination: name,
+                path: "/org/freedesktop/DBus",
+                interface: name,
+                member: "Hello",
+                arguments: &[],
+            };
             bus.call(&call, b"s", |_| Ok(()))?;
         }
         Ok(bus)

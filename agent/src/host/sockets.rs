@@ -99,12 +99,14 @@ impl Host {
     /// A table cannot be read. A host without /proc/net has none: not found.
     pub fn listening(&self) -> Result<Vec<Socket>, HostError> {
         let mut sockets = Vec::new();
-        for (table, protocol, v6) in [("tcp", "tcp", false), ("tcp6", "tcp", true), ("udp", "udp", false), ("udp6", "udp", true)]
+        for (table, protocol, v6) in
+            [("tcp", "tcp", false), ("tcp6", "tcp", true), ("udp", "udp", false), ("udp6", "udp", true)]
         {
             let path = format!("/proc/net/{table}");
             match self.open(&path) {
-                Ok(file) => read(file, protocol, &mut sockets)
-                    .map_err(|error| ErrorKind::from_io(&error).at(path.as_ref()))?,
+                Ok(file) => {
+                    read(file, protocol, &mut sockets).map_err(|error| ErrorKind::from_io(&error).at(path.as_ref()))?
+                }
                 // Without IPv6 its tables are missing.
                 Err(error) if error.is_absent() && v6 => {}
                 Err(error) => return Err(error),
@@ -172,11 +174,14 @@ mod tests {
     fn names(text: &str, protocol: &'static str) -> Vec<String> {
         let mut sockets = Vec::new();
         read(text.as_bytes(), protocol, &mut sockets).unwrap();
-        let line = |each: &Socket| format!("{} {} uid {} inode {}", each.name(), each.exposure().as_str(), each.uid, each.inode);
+        let line = |each: &Socket| {
+            format!("{} {} uid {} inode {}", each.name(), each.exposure().as_str(), each.uid, each.inode)
+        };
         sockets.iter().map(line).collect()
     }
 
-    const TITLES: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+    const TITLES: &str =
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
     const REST: &str = "00000000:00000000 00:00000000 00000000";
 
     #[test]

@@ -42,7 +42,11 @@ const INTERFACE: Table = Table {
     name: "interface",
     doc: "Network interfaces that carry the machine's traffic. Key: the name.",
     columns: &[
-        Column::state("operstate", ColumnType::Text, "up, down, lowerlayerdown, ...; unknown where drivers do not say."),
+        Column::state(
+            "operstate",
+            ColumnType::Text,
+            "up, down, lowerlayerdown, ...; unknown where drivers do not say.",
+        ),
         Column::state("mac", ColumnType::Text, "Its hardware address, unless it was made up at boot."),
         Column::state("mtu", ColumnType::Int, "Bytes of the biggest packet."),
         Column::state(
@@ -60,7 +64,11 @@ const LISTENER: Table = Table {
     columns: &[
         Column::state("process", ColumnType::Text, "File name of the program that has it open; kernel if none has."),
         Column::state("user", ColumnType::Text, "Who opened it."),
-        Column::state("exposure", ColumnType::Text, "From where it can be reached, by its address: public, private, loopback."),
+        Column::state(
+            "exposure",
+            ColumnType::Text,
+            "From where it can be reached, by its address: public, private, loopback.",
+        ),
     ],
 };
 

@@ -126,10 +126,7 @@ fn what_is_asked_is_as_the_specification_has_it() {
 
 #[test]
 fn an_error_and_an_answer_of_another_type_are_errors() {
-    assert_eq!(
-        listed(answer(3, 2, "", b"")),
-        "the system bus answers org.freedesktop.DBus.Error.AccessDenied"
-    );
+    assert_eq!(listed(answer(3, 2, "", b"")), "the system bus answers org.freedesktop.DBus.Error.AccessDenied");
     assert!(listed(answer(2, 2, "s", b"")).contains("another type"));
     let mut cut = two_units();
     cut.truncate(cut.len() - 8);

@@ -22,8 +22,20 @@ const MAX_INTERFACES: usize = 32;
 const MADE_UP: &[u8] = b"1";
 /// Names of interfaces that container engines, hypervisors and tunnels make, even when they carry addresses.
 const OTHERS: [&[u8]; 14] = [
-    b"br-", b"cali", b"cilium", b"cni", b"docker", b"dummy", b"flannel", b"lxcbr", b"lxdbr", b"podman", b"tailscale",
-    b"tap", b"veth", b"virbr",
+    b"br-",
+    b"cali",
+    b"cilium",
+    b"cni",
+    b"docker",
+    b"dummy",
+    b"flannel",
+    b"lxcbr",
+    b"lxdbr",
+    b"podman",
+    b"tailscale",
+    b"tap",
+    b"veth",
+    b"virbr",
 ];
 
 /// The interfaces that are told, as of the last look.
@@ -51,8 +63,7 @@ impl Interfaces {
         let is_container = !entries.iter().any(|entry| !is_virtual(host, &entry.name));
         for entry in entries {
             let name = Untrusted::from(entry.name.as_bytes());
-            let own: Vec<&Address> =
-                addresses.iter().flatten().filter(|address| address.interface == name).collect();
+            let own: Vec<&Address> = addresses.iter().flatten().filter(|address| address.interface == name).collect();
             let is_public = own.iter().any(|address| address.exposure() == Exposure::Public);
             let is_other = OTHERS.iter().any(|prefix| name.as_bytes().starts_with(prefix));
             let counts = !is_virtual(host, &entry.name) || is_public || !own.is_empty() && (is_container || !is_other);

@@ -97,7 +97,9 @@ impl Listeners {
     }
 
     fn find_processes(&mut self, host: &Host, now: Duration) {
-        let open = |listener: &&mut Listener| listener.is_due(now) && matches!(listener.process, Process::Open(tries) if tries < TRIES);
+        let open = |listener: &&mut Listener| {
+            listener.is_due(now) && matches!(listener.process, Process::Open(tries) if tries < TRIES)
+        };
         let wanted: BTreeSet<u64> = self.known.values_mut().filter(open).map(|listener| listener.inode).collect();
         if wanted.is_empty() {
             return;
@@ -110,7 +112,9 @@ impl Listeners {
                 Some((_, Ok(exe))) => {
                     Process::Named(exe.path.file_name().map_or_else(Untrusted::default, |name| name.as_bytes().into()))
                 }
-                Some((pid, Err(_))) => host.comm(pid).map_or(Process::Open(tries + 1), |name| Process::Named(name.into())),
+                Some((pid, Err(_))) => {
+                    host.comm(pid).map_or(Process::Open(tries + 1), |name| Process::Named(name.into()))
+                }
                 None if owners.denied => Process::Hidden,
                 None => Process::Open(tries + 1),
             };
@@ -129,7 +133,9 @@ impl Listeners {
                 Process::Open(tries) if *tries >= TRIES => {
                     look.fact(&LISTENER, key, SOURCE, &[("process", "kernel".into())]);
                 }
-                Process::Open(_) => look.unknown(&LISTENER, key, "process", "no process has it open that can be found", ""),
+                Process::Open(_) => {
+                    look.unknown(&LISTENER, key, "process", "no process has it open that can be found", "")
+                }
                 Process::Hidden => look.unknown(&LISTENER, key, "process", HIDDEN, HINT),
             }
         }
@@ -161,7 +167,8 @@ fn is_told(socket: &Socket, (first, last): (u16, u16), ignored: &[String]) -> bo
     let random = (first..=last).contains(&socket.port) && !FIXED.contains(&socket.port);
     let by_chance = random && (socket.protocol == "udp" || socket.exposure() == Exposure::Loopback);
     let is_ignored = |each: &String| {
-        each.split_once('/').is_some_and(|(protocol, port)| protocol == socket.protocol && port == socket.port.to_string())
+        each.split_once('/')
+            .is_some_and(|(protocol, port)| protocol == socket.protocol && port == socket.port.to_string())
     };
     socket.port != 0 && !by_chance && !ignored.iter().any(is_ignored)
 }

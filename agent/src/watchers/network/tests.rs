@@ -13,7 +13,8 @@ const ROUTE: &str = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMa
     eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\n\
     docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\n";
 const TRIE: &str = "Main:\n     |-- 192.0.2.10\n        /32 host LOCAL\n     |-- 172.17.0.1\n        /32 host LOCAL\n";
-const TITLES: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+const TITLES: &str =
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
 
 fn interface(stage: Stage, name: &str, folder: &str, mac: &str) -> Stage {
     let folder = format!("/sys/devices/{folder}/net/{name}");
@@ -53,9 +54,9 @@ fn facts(told: &str) -> Vec<&str> {
     told.lines().filter(|line| !line.starts_with("sample ")).collect()
 }
 
-const ETH0: &str = "fact interface eth0 operstate=up mac=52:54:00:12:34:56 mtu=1500 addresses=192.0.2.10 from /sys/class/net";
-const DATABASE: &str =
-    "fact listener tcp/127.0.0.1:3306 process=mariadbd user=mysql exposure=loopback from /proc/net";
+const ETH0: &str =
+    "fact interface eth0 operstate=up mac=52:54:00:12:34:56 mtu=1500 addresses=192.0.2.10 from /sys/class/net";
+const DATABASE: &str = "fact listener tcp/127.0.0.1:3306 process=mariadbd user=mysql exposure=loopback from /proc/net";
 
 #[test]
 fn interfaces_listeners_and_traffic_are_told_and_what_comes_with_containers_is_not() {
@@ -83,7 +84,8 @@ fn interfaces_listeners_and_traffic_are_told_and_what_comes_with_containers_is_n
 #[test]
 fn in_a_container_the_end_of_the_pair_is_its_interface() {
     let stage = stage(&SPEC).file("/proc/net/dev", "").file("/proc/net/route", ROUTE).file("/proc/net/fib_trie", TRIE);
-    let told = interface(stage.file("/proc/net/tcp", "").file("/proc/net/udp", ""), "eth0", "virtual", "aa:00:00:00:00:03");
+    let told =
+        interface(stage.file("/proc/net/tcp", "").file("/proc/net/udp", ""), "eth0", "virtual", "aa:00:00:00:00:03");
     assert!(told.look().starts_with("fact interface eth0 operstate=up"));
 }
 
@@ -123,7 +125,8 @@ fn a_port_that_was_taken_by_chance_is_not_told_unless_the_world_can_reach_it() {
     let host = host();
     host.write("/proc/net/tcp", table(&lines));
     let told = host.look();
-    let keys: Vec<&str> = facts(&told).iter().filter_map(|line| line.strip_prefix("fact listener ")?.split(' ').next()).collect();
+    let keys: Vec<&str> =
+        facts(&told).iter().filter_map(|line| line.strip_prefix("fact listener ")?.split(' ').next()).collect();
     assert_eq!(keys, ["tcp/0.0.0.0:40961", "tcp/127.0.0.1:33060"]);
 }
 

@@ -98,7 +98,8 @@ impl Files {
 
     /// In the words of `systemctl is-enabled`.
     pub(super) fn enablement(&self, host: &Host, name: &str, file: &UnitFile) -> &'static str {
-        let masked = |folder: &str| host.read_link(Path::new(folder).join(name)).is_ok_and(|to| to == Path::new("/dev/null"));
+        let masked =
+            |folder: &str| host.read_link(Path::new(folder).join(name)).is_ok_and(|to| to == Path::new("/dev/null"));
         if masked("/etc/systemd/system") || masked("/run/systemd/system") {
             return "masked";
         }
@@ -146,7 +147,9 @@ fn parse(text: &[u8], path: PathBuf, identity: Identity) -> UnitFile {
                 match (section, key) {
                     (b"[Service]", b"Type") => kind = value,
                     (b"[Service]", b"BusName") => on_bus = true,
-                    (b"[Install]", b"WantedBy" | b"RequiredBy" | b"Also" | b"Alias" | b"UpheldBy") => has_install = true,
+                    (b"[Install]", b"WantedBy" | b"RequiredBy" | b"Also" | b"Alias" | b"UpheldBy") => {
+                        has_install = true
+                    }
                     _ => {}
                 }
             }

@@ -92,7 +92,9 @@ impl Known {
         let mut services = std::mem::take(&mut self.services);
         for name in names {
             let watched = is_watched(&name, ignore) && !is_on_demand(&name, files, units);
-            let Some(file) = files.get(look.host, &name).filter(|file| watched && file.is_long_running) else { continue };
+            let Some(file) = files.get(look.host, &name).filter(|file| watched && file.is_long_running) else {
+                continue;
+            };
             if self.services.len() >= MAX_SERVICES {
                 break;
             }
@@ -123,7 +125,11 @@ impl Known {
             }
         }
         self.running = running;
-        self.running.iter().filter(|(_, since)| first || now >= **since + SETTLED).map(|(name, _)| name.clone()).collect()
+        self.running
+            .iter()
+            .filter(|(_, since)| first || now >= **since + SETTLED)
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// Services of a host in a folder: which are enabled is all that files say.
@@ -149,7 +155,9 @@ impl Known {
         let mut told = Vec::new();
         for (name, service) in &mut self.services {
             // The link is there while it runs; what is gone may come back with another text.
-            let Ok(invocation) = look.host.read_link(Path::new(super::UNITS).join(format!("invocation:{name}"))) else { continue };
+            let Ok(invocation) = look.host.read_link(Path::new(super::UNITS).join(format!("invocation:{name}"))) else {
+                continue;
+            };
             if service.invocation.as_ref() == Some(&invocation) {
                 continue;
             }

@@ -4,7 +4,10 @@ use crate::watcher::testing::stage;
 #[test]
 fn a_host_in_a_folder_tells_what_starts_with_it() {
     let told = stage(&SPEC)
-        .file("/usr/lib/systemd/system/nginx.service", "[Service]\nType=forking\n[Install]\nWantedBy=multi-user.target\n")
+        .file(
+            "/usr/lib/systemd/system/nginx.service",
+            "[Service]\nType=forking\n[Install]\nWantedBy=multi-user.target\n",
+        )
         .file("/usr/lib/systemd/system/backup.service", "[Service]\nType=oneshot\n")
         .file("/usr/lib/systemd/system/worker@.service", "[Service]\n[Install]\nWantedBy=multi-user.target\n")
         .file("/usr/lib/systemd/system/getty@.service", "[Service]\n")

@@ -68,7 +68,8 @@ impl Units {
         let stem = name.rsplit_once('.')?.0;
         // An instance is started by the socket or timer of its template, or of its own name.
         let template = stem.split_once('@').map(|(prefix, _)| format!("{prefix}@"));
-        let stems = [Some(stem.to_owned()), template.clone(), template.map(|each| each.trim_end_matches('@').to_owned())];
+        let stems =
+            [Some(stem.to_owned()), template.clone(), template.map(|each| each.trim_end_matches('@').to_owned())];
         let mut names = stems.into_iter().flatten().flat_map(|stem| TRIGGERS.map(|kind| format!("{stem}.{kind}")));
         names.find(|each| each != name && self.triggers.contains(each))
     }

@@ -76,7 +76,10 @@ fn a_service_that_is_restarted_stays_active_and_one_that_is_stopped_does_not() {
     let mut scene = Scene::new(&[("on.service", "")]);
     scene.start("on.service", "a");
     assert_eq!(scene.look(0, &["on.service active running"]), "on.service active/running enabled 0\n");
-    assert_eq!(scene.look(1, &["on.service deactivating stop-sigterm restart"]), "on.service active/running enabled 0\n");
+    assert_eq!(
+        scene.look(1, &["on.service deactivating stop-sigterm restart"]),
+        "on.service active/running enabled 0\n"
+    );
     assert_eq!(scene.look(1, &["on.service inactive dead start"]), "on.service active/running enabled 0\n");
     scene.start("on.service", "b");
     assert_eq!(
@@ -133,16 +136,10 @@ fn a_service_that_was_started_by_hand_is_known_once_it_has_settled_and_stays_kno
     let both = ["old.service active running", "new.service active running"];
     assert_eq!(scene.look(0, &both[..1]), "old.service active/running static 0\n");
     assert_eq!(scene.look(60, &both), "old.service active/running static 0\n");
-    assert_eq!(
-        scene.look(600, &both),
-        "new.service active/running static 0\nold.service active/running static 0\n"
-    );
+    assert_eq!(scene.look(600, &both), "new.service active/running static 0\nold.service active/running static 0\n");
     // A unit that is stopped and not enabled is unloaded; another start of the agent finds it all the same.
     scene.known = Known::default();
-    assert_eq!(
-        scene.look(60, &both[1..]),
-        "new.service active/running static 0\nold.service inactive/dead static 0\n"
-    );
+    assert_eq!(scene.look(60, &both[1..]), "new.service active/running static 0\nold.service inactive/dead static 0\n");
     scene.stage.remove("/usr/lib/systemd/system/old.service");
     assert_eq!(scene.look(60, &both[1..]), "new.service active/running static 0\n", "removed for good");
 }

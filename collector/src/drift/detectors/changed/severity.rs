@@ -8,8 +8,24 @@ pub(super) const APPEARED: Severity = Severity::Info;
 
 /// Web servers, databases, and the way in.
 const SERVING: [&str; 18] = [
-    "apache2", "caddy", "haproxy", "httpd", "lighttpd", "lshttpd", "lsws", "mariadb", "mysql", "mysqld", "nginx",
-    "openresty", "postgresql", "redis", "ssh", "sshd", "valkey", "varnish",
+    "apache2",
+    "caddy",
+    "haproxy",
+    "httpd",
+    "lighttpd",
+    "lshttpd",
+    "lsws",
+    "mariadb",
+    "mysql",
+    "mysqld",
+    "nginx",
+    "openresty",
+    "postgresql",
+    "redis",
+    "ssh",
+    "sshd",
+    "valkey",
+    "varnish",
 ];
 
 /// Columns of state that a shipped rule judges, whatever they were before: no second drift for the same thing.
