@@ -1,9 +1,11 @@
-//! Which process has a socket open: the links in /proc/PID/fd, which only root and CAP_SYS_PTRACE may read of others.
+//! Which process has a socket open: the links in /proc/PID/fd, which only root and CAP_SYS_PTRACE may read of others,
+//! and nobody whom Landlock keeps apart from them (landlock(7), "Ptrace restrictions").
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::dir::Dir;
+use nix::errno::Errno;
 use nix::fcntl::readlinkat;
 
 use super::open::{Links, Want};
@@ -37,7 +39,13 @@ impl Host {
                     let Ok(mut folder) = Dir::from_fd(opened.fd) else { continue };
                     let Ok(here) = nix::unistd::dup(&folder) else { continue };
                     for entry in folder.iter().take(DESCRIPTORS).flatten() {
-                        let inode = readlinkat(&here, entry.file_name()).ok().and_then(|link| inode(link.as_bytes()));
+                        let link = readlinkat(&here, entry.file_name());
+                        // The folder can be listed by who may not read what is in it.
+                        if matches!(link, Err(Errno::EACCES | Errno::EPERM)) {
+                            owners.denied = true;
+                            break;
+                        }
+                        let inode = link.ok().and_then(|link| inode(link.as_bytes()));
                         if let Some(inode) = inode.filter(|inode| inodes.contains(inode)) {
                             owners.pids.entry(inode).or_insert(pid);
                         }
