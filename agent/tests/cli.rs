@@ -107,10 +107,9 @@ fn wrong_usage_exits_with_two_and_help_is_no_error() {
         let output = scene.run(&args);
         assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""), "{args:?}");
     }
-    assert!(
-        err(&scene.run(&["once", "--watcher", "dsik"]))
-            .contains("there is no watcher dsik; there are disk, php, system")
-    );
+    let names: Vec<&str> = plumb_agent::watchers::ALL.iter().map(|spec| spec.name).collect();
+    let said = format!("there is no watcher dsik; there are {}", names.join(", "));
+    assert!(err(&scene.run(&["once", "--watcher", "dsik"])).contains(&said));
     let help = Command::new(env!("CARGO_BIN_EXE_plumb-agent")).arg("--help").output().unwrap();
     assert_eq!(help.status.code(), Some(0));
     for word in ["run", "once", "check", "enroll", "status", "--root"] {
