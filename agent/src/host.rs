@@ -4,7 +4,10 @@
 //! tests: files are read below that folder only, and what comes by system call is unknown unless it was staged
 //! ([`sys`]). Nothing of the running machine leaks in.
 
+pub mod addresses;
 pub mod binary;
+pub mod bus;
+pub mod descriptors;
 mod error;
 mod file;
 mod meta;
@@ -15,7 +18,9 @@ pub mod pattern;
 mod peek;
 pub mod proc;
 mod socket;
+pub mod sockets;
 pub mod sys;
+pub mod users;
 mod walk;
 
 use std::path::{Path, PathBuf};

@@ -156,6 +156,8 @@ pub struct Told {
     pub problems: Vec<Problem>,
     /// Cursors to be kept in the transaction that keeps the record: name -> place.
     pub cursors: Vec<(String, Vec<u8>)>,
+    /// What was told should not wait until the record is full or old.
+    pub urgent: bool,
 }
 
 /// What a watcher is handed for one look, and tells into.
@@ -245,6 +247,12 @@ impl<'a> Look<'a> {
     /// Tells a number that only grows, until a restart.
     pub fn counter(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
         self.sample(name, labels, MetricType::Counter, value);
+    }
+
+    /// Tells that a sample of this look has come near a limit: the record is written now, not when it is old. Changed
+    /// facts and events do so by themselves. Say it when a limit is crossed, not for as long as it is.
+    pub fn urgent(&mut self) {
+        self.told.urgent = true;
     }
 
     /// Tells that something happened.

@@ -3,16 +3,27 @@
 mod backups;
 mod disk;
 mod mysql;
+mod network;
 mod php;
 mod postgresql;
 mod redis;
+mod services;
 mod system;
 
 use crate::watcher::Spec;
 
 /// All watchers, by name.
-pub const ALL: &[Spec] =
-    &[backups::SPEC, disk::SPEC, mysql::SPEC, php::SPEC, postgresql::SPEC, redis::SPEC, system::SPEC];
+pub const ALL: &[Spec] = &[
+    backups::SPEC,
+    disk::SPEC,
+    mysql::SPEC,
+    network::SPEC,
+    php::SPEC,
+    postgresql::SPEC,
+    redis::SPEC,
+    services::SPEC,
+    system::SPEC,
+];
 
 #[cfg(test)]
 mod tests {

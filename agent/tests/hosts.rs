@@ -284,3 +284,51 @@ fn plesk_on_ubuntu() {
           virtualization=kvm boot_time=2026-11-20T10:00:00Z reboot_required=true from /etc/os-release"]
     );
 }
+
+#[test]
+fn services_and_network_of_debian_12() {
+    let unasked = "active=?(comes over the system bus, which is not asked under --root)";
+    let service = |name: &str| {
+        format!(
+            "fact service {name}.service {unasked} enabled=enabled restarts=0 recent_restarts=0 \
+             from /usr/lib/systemd/system/{name}.service"
+        )
+    };
+    assert_eq!(facts("debian-12", "services"), [service("apache2"), service("php8.2-fpm")]);
+    let hidden = "process=?(no process has it open that can be found)";
+    let network = look("debian-12", "network");
+    let expected = [
+        "fact interface eth0 operstate=up mac=52:54:00:12:34:56 mtu=1500 addresses=192.0.2.10,2001:db8::10 \
+         from /sys/class/net",
+        &format!("fact listener tcp/0.0.0.0:22 {hidden} user=root exposure=public from /proc/net"),
+        &format!("fact listener tcp/127.0.0.1:3306 {hidden} user=mysql exposure=loopback from /proc/net"),
+        "fact listener tcp/[::]:80 process=apache2 user=root exposure=public from /proc/net",
+        &format!("fact listener udp/127.0.0.1:323 {hidden} user=systemd-timesync exposure=loopback from /proc/net"),
+        "sample network_receive_bytes_total{interface=\"eth0\"} 1234567890",
+        "sample network_transmit_bytes_total{interface=\"eth0\"} 987654321",
+        "sample network_errors_total{interface=\"eth0\"} 1",
+        "sample network_drops_total{interface=\"eth0\"} 2",
+        "sample tcp_sockets{state=\"open\"} 14",
+        "sample tcp_sockets{state=\"orphaned\"} 0",
+        "sample tcp_sockets{state=\"time_wait\"} 3",
+    ];
+    assert_eq!(network.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn services_and_network_of_rhel_9() {
+    assert_eq!(
+        facts("rhel-9-remi", "services"),
+        ["fact service php83-php-fpm.service active=?(comes over the system bus, which is not asked under --root) \
+          enabled=enabled restarts=0 recent_restarts=0 from /usr/lib/systemd/system/php83-php-fpm.service"]
+    );
+    assert_eq!(
+        facts("rhel-9-remi", "network"),
+        [
+            "fact interface ens3 operstate=up mac=52:54:00:aa:bb:cc mtu=9000 addresses= from /sys/class/net",
+            "fact listener tcp/0.0.0.0:6379 process=php-fpm user=990 exposure=public from /proc/net",
+            "fact listener tcp/192.168.1.11:8080 process=?(no process has it open that can be found) user=apache \
+             exposure=private from /proc/net",
+        ]
+    );
+}

@@ -35,7 +35,16 @@ pub fn host_row() -> HostRow {
 /// A host that knows the tables of the agent.
 pub fn host() -> HostView {
     let mut view = HostView::new(host_row());
-    for decl in [database_table(), php_table(), mount_table(), os_table()] {
+    let tables = [
+        database_table(),
+        php_table(),
+        mount_table(),
+        os_table(),
+        service_table(),
+        failed_unit_table(),
+        listener_table(),
+    ];
+    for decl in tables {
         view.declare(&decl);
     }
     view
@@ -110,6 +119,30 @@ fn os_table() -> TableDecl {
             ("reboot_required", ColumnType::Bool, Role::Moving),
         ],
     )
+}
+
+fn service_table() -> TableDecl {
+    use {ColumnType::Int, ColumnType::Text, Role::Moving, Role::State};
+    table(
+        "service",
+        &[
+            ("active", Text, State),
+            ("sub", Text, Moving),
+            ("enabled", Text, State),
+            ("restarts", Int, Moving),
+            ("recent_restarts", Int, Moving),
+        ],
+    )
+}
+
+fn failed_unit_table() -> TableDecl {
+    use {ColumnType::Text, Role::Moving};
+    table("failed_unit", &[("result", Text, Moving), ("triggered_by", Text, Moving)])
+}
+
+fn listener_table() -> TableDecl {
+    use {ColumnType::Text, Role::State};
+    table("listener", &[("process", Text, State), ("user", Text, State), ("exposure", Text, State)])
 }
 
 pub fn version(text: &str) -> Value {

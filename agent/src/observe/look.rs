@@ -96,7 +96,7 @@ impl Observer {
         let now = self.clock.monotonic();
         let Some(running) = self.watchers.get_mut(place) else { return };
         let Some(begun) = &mut running.look else { return };
-        let Told { facts, samples, events, problems, cursors } = told;
+        let Told { facts, samples, events, problems, cursors, urgent } = told;
         begun.problems.extend(problems);
         let number = begun.number;
         let first = begun.slices == 0;
@@ -154,6 +154,9 @@ impl Observer {
         }
         self.keep_samples(name, at, samples, now);
         self.pending.cursors(name, cursors);
+        if urgent {
+            self.pending.hurry(now);
+        }
         if let (Some(wake), Some(paths)) = (&mut self.wake, paths) {
             wake.ask(&self.host, place, paths);
         }

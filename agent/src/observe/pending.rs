@@ -115,6 +115,11 @@ impl Pending {
         }
     }
 
+    /// What was just added should not wait.
+    pub fn hurry(&mut self, now: Duration) {
+        self.urgent.get_or_insert(now);
+    }
+
     /// Moves cursors on.
     pub fn cursors(&mut self, watcher: &'static str, cursors: Vec<(String, Vec<u8>)>) {
         for (name, place) in cursors {
@@ -159,7 +164,7 @@ impl Pending {
             || ticks >= limits::BLOCK_TIMES / 2
     }
 
-    /// When something changed that is in it.
+    /// When something came into it that should not wait: a change, an event, a sample near a limit.
     #[must_use]
     pub fn urgent(&self) -> Option<Duration> {
         self.urgent

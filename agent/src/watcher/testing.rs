@@ -222,6 +222,7 @@ impl Drop for Stage {
 /// ```text
 /// fact TABLE KEY COLUMN=VALUE COLUMN=?(WHY UNKNOWN) from SOURCE
 /// sample NAME{LABEL="VALUE"} NUMBER
+/// urgent
 /// event KIND SEVERITY TEXT xCOUNT
 /// problem TABLE KEY_PREFIX* PATH: ERROR
 /// ```
@@ -242,6 +243,9 @@ pub fn print(told: &Told) -> String {
     }
     for (series, _, value) in &told.samples {
         let _ = writeln!(text, "sample {series} {value}");
+    }
+    if told.urgent {
+        text.push_str("urgent\n");
     }
     for event in &told.events {
         let _ = writeln!(text, "event {} {} {} x{}", event.kind, event.severity.as_str(), event.text, event.count);

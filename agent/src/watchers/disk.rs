@@ -36,6 +36,8 @@ ignore_under = [
 
 /// Mounts that are told; what is beyond is counted.
 const MAX_MOUNTS: usize = 64;
+/// Percent that are left: a disk that crosses one of these, either way, is told at once. Rules have limits of their own.
+const LIMITS: [u64; 6] = [15, 10, 5, 3, 1, 0];
 /// Options whose values differ from one mounting to the next, or that are told in a column of their own.
 const VOLATILE: [&str; 16] = [
     "ro",
@@ -81,6 +83,9 @@ struct Disk {
     buffer: Vec<u8>,
     #[serde(skip)]
     known: Option<(u64, Mounts)>,
+    /// By mount: how far below the limits its bytes and inodes were.
+    #[serde(skip)]
+    levels: BTreeMap<Untrusted, [usize; 2]>,
 }
 
 /// The mounts that are told, as of one state of the table of mounts.
@@ -107,9 +112,18 @@ impl Watcher for Disk {
         let Some((_, mounts)) = &self.known else { return Ok(Progress::Done) };
         let asked: Vec<&Mount> = mounts.told.iter().map(|(mount, _)| mount).collect();
         let answers = look.host.space(&asked);
+        let before = std::mem::take(&mut self.levels);
         for ((mount, fields), answer) in mounts.told.iter().zip(answers) {
             let key = Untrusted::from(mount.path.as_os_str().as_bytes());
             look.fact(&MOUNT, key.clone(), source, fields);
+            // One that does not answer stays where it was.
+            let level = answer.as_ref().ok().map(levels).or_else(|| before.get(&key).copied());
+            if let Some(level) = level {
+                if before.get(&key).is_some_and(|known| *known != level) {
+                    look.urgent();
+                }
+                self.levels.insert(key.clone(), level);
+            }
             tell_space(look, &key, source, answer);
         }
         if let Some(first) = mounts.rest.first() {
@@ -176,6 +190,16 @@ fn fields(mount: &Mount) -> [(&'static str, Value); 4] {
         ("options", Value::List(options)),
         ("read_only", Value::Bool(mount.is_read_only())),
     ]
+}
+
+/// How many of the limits the shares of available bytes and of free inodes are below.
+fn levels(space: &Space) -> [usize; 2] {
+    let level = |free: u64, all: u64| {
+        // What is not counted has no limit.
+        let below = |limit: &&u64| all > 0 && u128::from(free) * 100 <= u128::from(all) * u128::from(**limit);
+        LIMITS.iter().filter(below).count()
+    };
+    [level(space.available, space.blocks), level(space.inodes_free, space.inodes)]
 }
 
 fn tell_space(look: &mut Look<'_>, key: &Untrusted, source: &str, answer: Result<Space, SpaceError>) {

@@ -25,6 +25,9 @@ const PROC_FILE: usize = 1 << 20;
 /// Ticks in a second of the processor times in /proc/stat (USER_HZ: 100 on every architecture that is built for).
 const USER_HZ: f64 = 100.0;
 
+/// Percent of memory that are available: crossing one of these, either way, is told at once.
+const MEMORY_LIMITS: [u64; 3] = [10, 5, 2];
+
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct System {
@@ -34,6 +37,9 @@ struct System {
     os: Os,
     #[serde(skip)]
     oom: oom::Oom,
+    #[serde(skip)]
+    /// How many of the limits available memory was below.
+    memory: Option<usize>,
 }
 
 impl Watcher for System {
@@ -45,7 +51,12 @@ impl Watcher for System {
             return Ok(Progress::Absent);
         }
         self.read(look, "/proc/loadavg", load_samples);
-        self.read(look, "/proc/meminfo", memory_samples);
+        let memory = self.read(look, "/proc/meminfo", memory_samples).flatten();
+        if let Some(level) = memory
+            && self.memory.replace(level).is_some_and(|before| before != level)
+        {
+            look.urgent();
+        }
         self.read(look, "/proc/uptime", uptime_samples);
         for (path, [some, full]) in PRESSURE {
             self.read(look, path, |look, text| pressure_samples(look, text, some, full));
@@ -116,7 +127,8 @@ fn load_samples(look: &mut Look<'_>, text: &[u8]) {
     look.gauge("load15", &[], fifteen);
 }
 
-fn memory_samples(look: &mut Look<'_>, text: &[u8]) {
+/// Also says how many of the limits available memory is below; `None` if that is not known.
+fn memory_samples(look: &mut Look<'_>, text: &[u8]) -> Option<usize> {
     let mut told = 0;
     for (row, name) in [
         (&b"MemTotal:"[..], "memory_total_bytes"),
@@ -137,6 +149,9 @@ fn memory_samples(look: &mut Look<'_>, text: &[u8]) {
     if told == 0 {
         malformed(look, "/proc/meminfo");
     }
+    let (total, available) = (parse::row(text, b"MemTotal:")?, parse::row(text, b"MemAvailable:")?);
+    let below = |limit: &&u64| available.saturating_mul(100) < total.saturating_mul(**limit);
+    Some(MEMORY_LIMITS.iter().filter(below).count())
 }
 
 fn uptime_samples(look: &mut Look<'_>, text: &[u8]) {

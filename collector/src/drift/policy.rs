@@ -36,9 +36,11 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("database.toml", include_str!("../../../packaging/policy/database.toml")),
     ("disk.toml", include_str!("../../../packaging/policy/disk.toml")),
     ("memory.toml", include_str!("../../../packaging/policy/memory.toml")),
+    ("network.toml", include_str!("../../../packaging/policy/network.toml")),
     ("os.toml", include_str!("../../../packaging/policy/os.toml")),
     ("php.toml", include_str!("../../../packaging/policy/php.toml")),
     ("pressure.toml", include_str!("../../../packaging/policy/pressure.toml")),
+    ("services.toml", include_str!("../../../packaging/policy/services.toml")),
 ];
 
 /// The rules in force.

@@ -131,3 +131,23 @@ fn more_mounts_than_are_told_are_counted() {
 fn a_broken_table_fails_the_look() {
     assert_eq!(host("1 0 254:0 / / rw\n").look(), "failed: /proc/1/mountinfo: line 1 is not a mount: 1 0 254:0 / / rw");
 }
+
+#[test]
+fn a_disk_that_fills_is_told_at_once_and_one_that_stays_full_is_not() {
+    let free = Arc::new(std::sync::Mutex::new((20, 20)));
+    let answer = Arc::clone(&free);
+    let host = stage(&SPEC).file("/proc/1/mountinfo", "1 0 254:0 / / rw - ext4 /dev/vda1 rw\n").statvfs(Arc::new(
+        move |_: &Path| {
+            let (available, inodes_free) = *answer.lock().unwrap();
+            Ok(Space { available, inodes_free, inodes: 100, ..SPACE })
+        },
+    ));
+    let is_urgent = |available: u64, inodes: u64| {
+        *free.lock().unwrap() = (available, inodes);
+        host.look().contains("urgent\n")
+    };
+    assert!(!is_urgent(2, 20), "the first look is told in full anyhow");
+    assert_eq!([20, 16, 15, 15, 14].map(|each| is_urgent(each, 20)), [true, false, true, false, false]);
+    assert_eq!([9, 4, 0, 0, 50, 50].map(|each| is_urgent(each, 20)), [true, true, true, false, true, false]);
+    assert_eq!([20, 2, 2, 20].map(|each| is_urgent(50, each)), [false, true, false, true]);
+}

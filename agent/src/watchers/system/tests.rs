@@ -173,3 +173,16 @@ fn a_machine_made_from_an_image_of_a_container_is_no_container() {
     let host = host.file("/proc/cpuinfo", "flags : fpu hypervisor\n");
     assert!(host.look().contains("virtualization=vm-other"));
 }
+
+#[test]
+fn memory_that_runs_out_is_told_at_once_and_memory_that_stays_low_is_not() {
+    let host = stage(&SPEC).file("/proc/stat", STAT);
+    let is_urgent = |available: u64| {
+        host.write("/proc/meminfo", format!("MemTotal: 1000 kB\nMemAvailable: {available} kB\n"));
+        host.look().contains("urgent\n")
+    };
+    assert_eq!(
+        [400, 100, 99, 60, 49, 48, 10, 500].map(is_urgent),
+        [false, false, true, false, true, false, true, true]
+    );
+}

@@ -1,6 +1,7 @@
 //! Facts that differ from their baseline.
 
 mod explain;
+mod hold;
 mod severity;
 
 use std::collections::BTreeSet;
@@ -68,18 +69,23 @@ impl Place<'_> {
                 let title = format!("{subject} is gone");
                 let severity = severity::of_gone(self.name);
                 let expected = Some("present".to_owned());
-                verdicts.push(Verdict::Drift(Box::new(self.drift(subject, title, expected, None, severity))));
+                let mut drift = self.drift(subject, title, expected, None, severity);
+                drift.hold = hold::of(self.name, None);
+                verdicts.push(Verdict::Drift(Box::new(drift)));
             }
             Standing::Differs { was, is } => {
                 let Some(field) = field else { return };
-                if severity::goes_with_another(self.name, field, is) {
+                if severity::goes_with_another(self.name, field, is)
+                    || severity::is_told_by_a_rule(self.name, field, is)
+                {
                     return verdicts.push(Verdict::Moot(identity));
                 }
                 let title = title(&subject, was, is);
-                let severity = severity::of_field(self.name, field, is);
+                let severity = severity::of_field(self.name, self.key, field, is);
                 let mut drift = self.drift(subject, title, told(was), told(is), severity);
                 drift.cause = explain::cause(self.table, self.key, field, was, is);
-                drift.hold = explain::patience(self.table, self.key, field, is);
+                let patience = explain::patience(self.table, self.key, field, is);
+                drift.hold = patience.max(hold::of(self.name, Some(field)));
                 let drift = Box::new(drift);
                 verdicts.push(if drift.cause.is_some() { Verdict::Explained(drift) } else { Verdict::Drift(drift) });
             }

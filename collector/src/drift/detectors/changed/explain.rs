@@ -36,6 +36,10 @@ pub(super) fn cause(
             let same_major = major(was?) == major(is?);
             (same_major && newer(was?, is?)).then(|| "a minor release, which comes with package updates".to_owned())
         }
+        // What had failed, or was just starting, when it was approved runs now, or was put away.
+        ("service", "active") if !matches!(text(was?), Some("active" | "inactive")) => {
+            Some(format!("it was {} when it was approved", clip(was?)))
+        }
         (_, "version" | "package_version") => upgraded(table, row, key),
         (_, "running_version") => restarted(row),
         _ => None,

@@ -1,9 +1,32 @@
 //! How bad a change is, by table and column.
 
 use plumb_proto::model::{Severity, Value};
+use plumb_proto::untrusted::Untrusted;
 
 /// Something new: good to know.
 pub(super) const APPEARED: Severity = Severity::Info;
+
+/// Web servers, databases, and the way in.
+const SERVING: [&str; 18] = [
+    "apache2",
+    "caddy",
+    "haproxy",
+    "httpd",
+    "lighttpd",
+    "lshttpd",
+    "lsws",
+    "mariadb",
+    "mysql",
+    "mysqld",
+    "nginx",
+    "openresty",
+    "postgresql",
+    "redis",
+    "ssh",
+    "sshd",
+    "valkey",
+    "varnish",
+];
 
 /// Columns of state that a shipped rule judges, whatever they were before: no second drift for the same thing.
 pub(super) fn is_judged_by_policy(table: &str, field: &str) -> bool {
@@ -15,13 +38,19 @@ pub(super) fn goes_with_another(table: &str, field: &str, is: Option<&Value>) ->
     (table, field) == ("database", "running_version") && is.is_none()
 }
 
+/// A value that a shipped rule judges: a service that fails is the rule's, in whatever state it was approved. One that is
+/// stopped is not.
+pub(super) fn is_told_by_a_rule(table: &str, field: &str, is: Option<&Value>) -> bool {
+    (table, field) == ("service", "active") && is_word(is, "failed")
+}
+
 /// A row that is gone. Data that is no longer there is worse than a program that is not.
 pub(super) fn of_gone(table: &str) -> Severity {
     if table == "mount" { Severity::Critical } else { Severity::Warning }
 }
 
 /// A column that changed.
-pub(super) fn of_field(table: &str, field: &str, is: Option<&Value>) -> Severity {
+pub(super) fn of_field(table: &str, key: &Untrusted, field: &str, is: Option<&Value>) -> Severity {
     match (table, field) {
         ("mount", "read_only") if is == Some(&Value::Bool(true)) => Severity::Critical,
         // Sites without their database are down.
@@ -29,6 +58,20 @@ pub(super) fn of_field(table: &str, field: &str, is: Option<&Value>) -> Severity
         ("database", "running") => Severity::Info,
         // Names of disks come in the order in which they are found at boot.
         ("mount", "device" | "read_only") | ("os", "name" | "id_like") => Severity::Info,
+        ("service", "active") if is_word(is, "active") => Severity::Info,
+        ("service", "active") if serves_sites(key) => Severity::Critical,
         _ => Severity::Warning,
     }
+}
+
+fn is_word(value: Option<&Value>, word: &str) -> bool {
+    matches!(value, Some(Value::Text(text)) if text.as_bytes() == word.as_bytes())
+}
+
+/// Without these no site answers, or nobody gets in to see why; the rule `service_failed` has the same list.
+fn serves_sites(unit: &Untrusted) -> bool {
+    let name = unit.as_text().unwrap_or_default();
+    let stem = name.split(['.', '@']).next().unwrap_or_default();
+    let is_php = name.split_once("php").is_some_and(|(_, rest)| rest.contains("fpm"));
+    is_php || SERVING.contains(&stem.trim_end_matches("-server"))
 }

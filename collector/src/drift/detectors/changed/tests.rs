@@ -1,3 +1,5 @@
+mod services;
+
 use plumb_proto::model::{Fact, Outcome, Severity};
 
 use super::*;

@@ -1,3 +1,5 @@
+mod services;
+
 use std::time::Duration;
 
 use plumb_proto::model::{Fact, Outcome, Severity};

@@ -1,0 +1,175 @@
+//! What listens: sockets by address and port, each with the program behind it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use plumb_proto::model::Value;
+use plumb_proto::untrusted::Untrusted;
+
+use super::LISTENER;
+use crate::host::sockets::{Exposure, Socket};
+use crate::host::users::Users;
+use crate::host::{Host, HostError};
+use crate::watcher::Look;
+
+const SOURCE: &str = "/proc/net";
+/// A listener is told once it has stood for so long; those that are there at the first look are told at once.
+const STANDING: Duration = Duration::from_secs(60);
+/// Listeners that are told.
+const MAX_LISTENERS: usize = 500;
+/// Looks in which a program is looked for behind a socket before it counts as the kernel's own.
+const TRIES: u8 = 3;
+const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+/// Servers whose port lies in the range that the kernel takes at random: MySQL X, group replication, WireGuard.
+const FIXED: [u16; 3] = [33_060, 33_061, 51_820];
+const HIDDEN: &str = "what some processes have open cannot be seen";
+const HINT: &str =
+    "root and CAP_SYS_PTRACE may see it, unless the sandbox of the agent (Landlock) keeps processes apart";
+
+/// Who is behind a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Process {
+    /// Not looked for yet, or not found so many times.
+    Open(u8),
+    Named(Untrusted),
+    /// Nobody who can be seen, and not everybody can.
+    Hidden,
+}
+
+#[derive(Debug)]
+struct Listener {
+    since: Duration,
+    /// It was there at the first look.
+    first: bool,
+    inode: u64,
+    uid: u32,
+    exposure: Exposure,
+    process: Process,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    known: BTreeMap<String, Listener>,
+    users: Users,
+    looked: bool,
+    problem: Option<HostError>,
+}
+
+impl Listeners {
+    pub(super) fn look(&mut self, host: &Host, ignored: &[String], now: Duration) {
+        let sockets = match host.listening() {
+            Ok(sockets) => sockets,
+            Err(error) => {
+                self.problem = Some(error);
+                return;
+            }
+        };
+        self.problem = None;
+        let first = !std::mem::replace(&mut self.looked, true);
+        let range = ephemeral(host);
+        let mut before = std::mem::take(&mut self.known);
+        for socket in sockets.iter().filter(|socket| is_told(socket, range, ignored)) {
+            let name = socket.name();
+            // Several sockets may share one port: the first one stands for all.
+            if self.known.contains_key(&name) || self.known.len() >= MAX_LISTENERS {
+                continue;
+            }
+            let fresh = Listener {
+                since: now,
+                first,
+                inode: socket.inode,
+                uid: socket.uid,
+                exposure: socket.exposure(),
+                process: Process::Open(0),
+            };
+            let listener = match before.remove(&name) {
+                Some(known) if known.inode == socket.inode => known,
+                // Another socket at the same place, as after a restart.
+                Some(known) => Listener { since: known.since, first: known.first, ..fresh },
+                None => fresh,
+            };
+            self.known.insert(name, listener);
+        }
+        // That it has no names is no reason not to tell the rest: then numbers are told.
+        let _ = self.users.refresh(host);
+        self.find_processes(host, now);
+    }
+
+    fn find_processes(&mut self, host: &Host, now: Duration) {
+        let open = |listener: &&mut Listener| {
+            listener.is_due(now) && matches!(listener.process, Process::Open(tries) if tries < TRIES)
+        };
+        let wanted: BTreeSet<u64> = self.known.values_mut().filter(open).map(|listener| listener.inode).collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let owners = host.socket_owners(&wanted);
+        for listener in self.known.values_mut().filter(|listener| wanted.contains(&listener.inode)) {
+            let Process::Open(tries) = listener.process else { continue };
+            let exe = owners.pids.get(&listener.inode).map(|pid| (*pid, host.exe(*pid)));
+            listener.process = match exe {
+                Some((_, Ok(exe))) => {
+                    Process::Named(exe.path.file_name().map_or_else(Untrusted::default, |name| name.as_bytes().into()))
+                }
+                Some((pid, Err(_))) => {
+                    host.comm(pid).map_or(Process::Open(tries + 1), |name| Process::Named(name.into()))
+                }
+                None if owners.denied => Process::Hidden,
+                None => Process::Open(tries + 1),
+            };
+        }
+    }
+
+    pub(super) fn tell(&self, look: &mut Look<'_>, now: Duration) {
+        for (key, listener) in self.known.iter().filter(|(_, listener)| listener.is_due(now)) {
+            let key = key.as_str();
+            let name = self.users.name(listener.uid).cloned();
+            let user = name.unwrap_or_else(|| listener.uid.to_string().into());
+            let fields = [("user", Value::Text(user)), ("exposure", listener.exposure.as_str().into())];
+            look.fact(&LISTENER, key, SOURCE, &fields);
+            match &listener.process {
+                Process::Named(name) => look.fact(&LISTENER, key, SOURCE, &[("process", Value::Text(name.clone()))]),
+                Process::Open(tries) if *tries >= TRIES => {
+                    look.fact(&LISTENER, key, SOURCE, &[("process", "kernel".into())]);
+                }
+                Process::Open(_) => {
+                    look.unknown(&LISTENER, key, "process", "no process has it open that can be found", "")
+                }
+                Process::Hidden => look.unknown(&LISTENER, key, "process", HIDDEN, HINT),
+            }
+        }
+        if let Some(error) = &self.problem {
+            look.problem(&LISTENER, "", error.path.clone(), error, error.hint());
+        }
+    }
+}
+
+impl Listener {
+    fn is_due(&self, now: Duration) -> bool {
+        self.first || now >= self.since + STANDING
+    }
+}
+
+/// Ports that the kernel takes at random for clients, first and last.
+fn ephemeral(host: &Host) -> (u16, u16) {
+    let text = host.read_text(EPHEMERAL, 64).unwrap_or_default();
+    let mut ports = text.split_ascii_whitespace().map(str::parse);
+    match (ports.next(), ports.next()) {
+        (Some(Ok(first)), Some(Ok(last))) => (first, last),
+        _ => (32_768, 60_999), // the kernel's own
+    }
+}
+
+/// Whether somebody wanted to be reached there. In the range of random ports that is certain of TCP only, and not of what
+/// talks to itself.
+fn is_told(socket: &Socket, (first, last): (u16, u16), ignored: &[String]) -> bool {
+    let random = (first..=last).contains(&socket.port) && !FIXED.contains(&socket.port);
+    let by_chance = random && (socket.protocol == "udp" || socket.exposure() == Exposure::Loopback);
+    let is_ignored = |each: &String| {
+        each.split_once('/')
+            .is_some_and(|(protocol, port)| protocol == socket.protocol && port == socket.port.to_string())
+    };
+    socket.port != 0 && !by_chance && !ignored.iter().any(is_ignored)
+}

@@ -1,0 +1,15 @@
+//! How long a difference has to last before it is a drift: what a restart changes comes back by itself.
+
+use std::time::Duration;
+
+/// By table and column; no column: a row that is gone.
+pub(super) fn of(table: &str, field: Option<&str>) -> Duration {
+    Duration::from_secs(match (table, field) {
+        ("service", Some("active")) => 5,
+        // As long as its service is given: a server that does not listen again by then is missed already.
+        ("listener", _) => 5,
+        // A link that goes down and up, or a lease that is asked for anew.
+        ("interface", _) => 60,
+        _ => 0,
+    })
+}
