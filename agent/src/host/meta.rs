@@ -4,6 +4,8 @@ use std::ffi::OsString;
 
 use nix::sys::stat::{FileStat, SFlag};
 
+use plumb_proto::time::Timestamp;
+
 use super::open::kind_of;
 
 /// What kind of thing lies at a path.
@@ -78,6 +80,13 @@ impl From<&FileStat> for Meta {
 }
 
 impl Meta {
+    /// When its content was last changed, to the millisecond.
+    #[must_use]
+    pub fn modified(&self) -> Timestamp {
+        let (seconds, nanoseconds) = self.identity.modified;
+        Timestamp::from_millis(seconds.saturating_mul(1_000).saturating_add(nanoseconds / 1_000_000))
+    }
+
     /// A regular file that somebody may run.
     #[must_use]
     pub fn is_executable(&self) -> bool {
