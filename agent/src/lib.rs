@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod deliver;
+pub mod failures;
 pub mod host;
 pub mod link;
 pub mod log;
