@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 
 use nix::sys::stat::{FileStat, SFlag};
-
 use plumb_proto::time::Timestamp;
 
 use super::open::kind_of;
@@ -63,6 +62,12 @@ impl Identity {
     pub fn inode(&self) -> (u64, u64) {
         (self.device, self.inode)
     }
+
+    /// When the content was last written (`st_mtime`), as the file system says: whoever owns the file can set it.
+    #[must_use]
+    pub fn modified(&self) -> Timestamp {
+        Timestamp::from_millis(self.modified.0.saturating_mul(1000).saturating_add(self.modified.1 / 1_000_000))
+    }
 }
 
 impl From<&FileStat> for Meta {
@@ -80,13 +85,6 @@ impl From<&FileStat> for Meta {
 }
 
 impl Meta {
-    /// When its content was last changed, to the millisecond.
-    #[must_use]
-    pub fn modified(&self) -> Timestamp {
-        let (seconds, nanoseconds) = self.identity.modified;
-        Timestamp::from_millis(seconds.saturating_mul(1_000).saturating_add(nanoseconds / 1_000_000))
-    }
-
     /// A regular file that somebody may run.
     #[must_use]
     pub fn is_executable(&self) -> bool {

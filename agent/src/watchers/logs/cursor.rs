@@ -16,9 +16,9 @@ pub(super) struct Print(pub(super) u32, pub(super) u64);
 
 impl Print {
     pub(super) fn of(bytes: &[u8]) -> Self {
-        let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-        });
+        let hash = bytes
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
         Self(u32::try_from(bytes.len()).unwrap_or(u32::MAX), hash)
     }
 

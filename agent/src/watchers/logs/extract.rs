@@ -70,7 +70,11 @@ impl Extractor {
 
     /// The formats that are met where no configuration names one: vhost_combined, then combined and common.
     pub(super) fn usual() -> Vec<Self> {
-        ["%v:%p %h %l %u %t \"%r\" %>s %b", "%h %l %u %t \"%r\" %>s %b"].into_iter().filter_map(Self::apache).collect()
+        // With a space at the end, after which there may be anything.
+        ["%v:%p %h %l %u %t \"%r\" %>s %b ", "%h %l %u %t \"%r\" %>s %b "]
+            .into_iter()
+            .filter_map(Self::apache)
+            .collect()
     }
 
     /// Whether lines name the site.

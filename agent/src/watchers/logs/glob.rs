@@ -1,5 +1,6 @@
 //! Patterns of paths: `*` and `?` within a name, and `{site}`, which is a `*` that names the site.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
@@ -11,13 +12,13 @@ const SITE: &str = "{site}";
 
 /// What was looked at to find logs, as it was: when none of it has changed, there is nothing new to find.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Vec<(PathBuf, Option<Identity>)>);
+pub(super) struct Seen(BTreeMap<PathBuf, Option<Identity>>);
 
 impl Seen {
     /// Notes a file or folder that there may be.
     pub(super) fn note(&mut self, host: &Host, path: &Path) {
-        if !self.0.iter().any(|(known, _)| known == path) {
-            self.0.push((path.to_owned(), host.stat(path).ok().map(|meta| meta.identity)));
+        if !self.0.contains_key(path) {
+            self.0.insert(path.to_owned(), host.stat(path).ok().map(|meta| meta.identity));
         }
     }
 

@@ -20,7 +20,8 @@ const PREFIX: &str = "/usr/share/nginx";
 pub(super) fn read(conf: &mut Conf<'_>, path: &Path) {
     let formats = BTreeMap::from([("combined".to_owned(), Some(NGINX_COMBINED.to_owned()))]);
     let base = path.parent().unwrap_or(path).to_owned();
-    let mut nginx = Nginx { base, formats, blocks: vec![Block::new("main", None)], whole: Vec::new(), servers: Vec::new() };
+    let mut nginx =
+        Nginx { base, formats, blocks: vec![Block::new("main", None)], whole: Vec::new(), servers: Vec::new() };
     nginx.file(conf, path, 0);
     let Nginx { formats, servers, mut whole, blocks, .. } = nginx;
     whole.extend(blocks.into_iter().flat_map(|block| block.lines)); // outside of every block

@@ -26,7 +26,8 @@ fn usual(line: &[u8]) -> String {
 #[test]
 fn the_usual_formats_are_told_apart() {
     assert_eq!(usual(LINE), "- 302 17 -");
-    let vhost = br#"example.org:443 203.0.113.5 - - [21/Nov/2026:10:01:02 +0000] "GET / HTTP/1.1" 200 5120 "-" "curl/8.5.0""#;
+    let vhost =
+        br#"example.org:443 203.0.113.5 - - [21/Nov/2026:10:01:02 +0000] "GET / HTTP/1.1" 200 5120 "-" "curl/8.5.0""#;
     assert_eq!(usual(vhost), "example.org 200 5120 -");
     let common = br#"::1 - bob smith [21/Nov/2026:10:01:02 +0000] "GET / HTTP/1.1" 404 -"#;
     assert_eq!(usual(common), "- 404 0 -");
@@ -36,7 +37,9 @@ fn the_usual_formats_are_told_apart() {
 
 #[test]
 fn what_is_no_access_line_is_not_understood() {
-    for line in [&b""[..], b"hello", b"\0\xff\xfe", br#"a b c [d] "r" abc 7"#, br#"a b c [d] "r" 20 7"#, b"[][][]\"\"\""] {
+    for line in
+        [&b""[..], b"hello", b"\0\xff\xfe", br#"a b c [d] "r" abc 7"#, br#"a b c [d] "r" 20 7"#, b"[][][]\"\"\""]
+    {
         assert_eq!(usual(line), "nothing", "{line:?}");
     }
 }
@@ -53,7 +56,8 @@ fn formats_of_nginx_are_compiled() {
     let timed = Extractor::nginx(&format!("{COMBINED} $request_time $upstream_response_time")).unwrap();
     let line = [LINE, b" 0.250 0.200"].concat();
     assert_eq!(told(&timed, &line), "- 302 17 0.25");
-    let json = Extractor::nginx(r#"{"t":"$time_iso8601","h":"$server_name","s":"$status","rt":"$request_time"}"#).unwrap();
+    let json =
+        Extractor::nginx(r#"{"t":"$time_iso8601","h":"$server_name","s":"$status","rt":"$request_time"}"#).unwrap();
     assert_eq!(told(&json, br#"{"t":"2026","h":"example.org","s":"503","rt":"12.001"}"#), "example.org 503 0 12.001");
     let merged = Extractor::nginx("$scheme$host $status").unwrap();
     assert_eq!(told(&merged, b"httpsexample.org 204"), "- 204 0 -");

@@ -8,7 +8,8 @@ fn found(stage: &Stage) -> Vec<String> {
     let mut seen = Seen::default();
     let mut conf = Conf::new(stage.host(), &mut seen);
     read(&mut conf, Path::new("/etc/nginx/nginx.conf"));
-    let problems = conf.problems.iter().map(|(path, what)| format!("problem {}: {what}", path.display())).collect::<Vec<_>>();
+    let problems =
+        conf.problems.iter().map(|(path, what)| format!("problem {}: {what}", path.display())).collect::<Vec<_>>();
     let sources = conf.named.into_sources().map(|(path, source)| {
         format!("{path} {} {} {}", source.what.as_str(), source.site.unwrap_or("-".into()), source.formats.len())
     });
@@ -63,7 +64,7 @@ fn what_cannot_be_followed_is_no_source_and_what_is_not_understood_is_unknown() 
         r#"http { server { server_name a.example;
             access_log syslog:server=unix:/dev/log; access_log /var/log/$host.log; access_log /var/log/z.gz combined gzip;
             access_log /var/log/odd.log nowhere; access_log logs/here.log; error_log stderr; error_log memory:32m;
-            content_by_lua_block { if x then return "}{" end } } }
+            content_by_lua_block { if x then return "{}" end } } }
           stream { access_log /var/log/stream.log basic; server { access_log /var/log/s2.log basic; } }
           } include nowhere.conf; include [ab].conf;"#,
     );
@@ -88,7 +89,8 @@ fn an_include_that_includes_itself_ends() {
 
 #[test]
 fn cut_and_wild_texts_end_well() {
-    for text in ["", "a", "'", "\"\\", "{{{{", "}}}}", "${", "a ${b", "x_by_lua_block {", "# no end", "\\", "server {"] {
+    for text in ["", "a", "'", "\"\\", "{{{{", "}}}}", "${", "a ${b", "x_by_lua_block {", "# no end", "\\", "server {"]
+    {
         let _ = tokens(text);
         let stage = stage().file("/etc/nginx/nginx.conf", text);
         assert!(!found(&stage).iter().any(|line| line.contains("access")));
