@@ -5,6 +5,7 @@ pub mod fleet;
 pub mod kills;
 pub mod lab;
 pub mod lines;
+pub mod log_torture;
 pub mod needs;
 pub mod numbers;
 pub mod planted;

@@ -73,6 +73,9 @@ pub(super) struct Saved {
     /// Beginnings of files that were.
     #[serde(default)]
     pub(super) finished: Vec<Print>,
+    /// When the last file that was at the path was last written to, in milliseconds.
+    #[serde(default)]
+    pub(super) left: i64,
     pub(super) counts: Counts,
     /// Since when nobody names this log any more, in seconds.
     #[serde(default)]

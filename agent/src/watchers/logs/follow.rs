@@ -97,6 +97,16 @@ impl Log {
         }
     }
 
+    /// One whose cursor cannot be read: it goes on where the file ends now.
+    pub(super) fn astray(path: &str, host: &Host, now: Timestamp) -> Self {
+        let mut log = Self::resumed(path, Saved::default());
+        // What cannot be read now is told when it is looked at.
+        let _ = log.begin_at_end(host, now);
+        log.counts.gaps = 1;
+        log.gaps.push(Gap { bytes: None, why: "was left at a place that is not known any more" });
+        log
+    }
+
     /// Its cursor.
     pub(super) fn save(&mut self) -> Vec<u8> {
         self.saved.current = self.current.as_ref().map(|open| open.place.clone());
@@ -150,6 +160,11 @@ impl Log {
         match self.current.take() {
             Some(mut open) if (open.place.device, open.place.inode) == (device, inode) => {
                 if rotated::continues(&mut file, &open.place) {
+                    if open.place.head.len() == 0 {
+                        // It was empty: what was written may have been copied away and emptied since.
+                        let around = rotated::around(host, &self.path, (0, 0));
+                        self.take_between(host, around, open.place.modified, (device, inode), now);
+                    }
                     open.place.modified = modified;
                     self.current = Some(Open { file: Some(file), ..open });
                 } else {
@@ -174,7 +189,10 @@ impl Log {
                         self.current = Some(Open { file: Some(file), ..back });
                     }
                     _ => {
-                        if !known {
+                        if known {
+                            let around = rotated::around(host, &self.path, (0, 0));
+                            self.take_between(host, around, self.saved.left, (device, inode), now);
+                        } else {
                             self.remember_rotated(host);
                         }
                         self.current = Some(begin::at_start(file));
@@ -288,6 +306,7 @@ impl Log {
             None => open.place.modified,
         };
         let head = open.place.head;
+        self.saved.left = since;
         if open.file.is_some() {
             open.place.at_end = false;
             self.old.push(Old { open, since: Some(now), still: false });

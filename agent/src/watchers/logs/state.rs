@@ -85,10 +85,12 @@ impl State {
         let list: BTreeSet<String> = serde_json::from_slice(&read("logs")).unwrap_or_default();
         let sites = Sites::decode(&read("sites"));
         let tally = Tally::from_bytes(&read("failures"));
-        let logs = list.into_iter().filter_map(|path| {
-            let saved = Saved::decode(&read(&format!("log:{path}")))?;
-            let followed = Followed::new(Log::resumed(&path, saved));
-            Some((path, followed))
+        let logs = list.into_iter().map(|path| {
+            let log = match Saved::decode(&read(&format!("log:{path}"))) {
+                Some(saved) => Log::resumed(&path, saved),
+                None => Log::astray(&path, look.host, look.now),
+            };
+            (path, Followed::new(log))
         });
         let logs = logs.collect();
         *self = Self { turn, resumed: true, begun, logs, sites, tally, ..Self::default() };

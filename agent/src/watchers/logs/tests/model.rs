@@ -50,6 +50,8 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
     stage.look();
     let (mut written, mut committed, mut gaps) = (0, stage.cursors(), 0);
     let mut commit = 0;
+    // What was written and taken away before any look that was kept could see it leaves no trace that could be told.
+    let (mut known, mut unseen) = (false, 0);
     for (number, step) in steps.iter().chain([&Step::Look]).enumerate() {
         match step {
             Step::Write(lines) => {
@@ -73,6 +75,7 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
                 );
                 if number % 3 != 2 {
                     (committed, commit) = (stage.cursors(), gaps);
+                    (known, unseen) = (fs::metadata(place("")).is_ok_and(|meta| meta.len() > 0), 0);
                 }
             }
             Step::Kill => {
@@ -85,18 +88,26 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
                 shift();
                 fs::rename(place(""), place(".1")).unwrap();
                 fs::write(place(""), "").unwrap();
+                (known, unseen) = (false, unseen + u32::from(!known || unseen > 0));
             }
             Step::CopyTruncate if place("").exists() => {
                 shift();
                 fs::copy(place(""), place(".1")).unwrap();
                 fs::OpenOptions::new().write(true).open(place("")).unwrap().set_len(0).unwrap();
+                (known, unseen) = (false, unseen + u32::from(!known || unseen > 0));
             }
-            Step::Compress if place(".1").exists() => {
+            Step::Compress if place(".1").exists() && unseen == 0 => {
                 fs::write(place(".1.gz"), "x").unwrap();
                 fs::remove_file(place(".1")).unwrap();
             }
-            Step::Truncate => stage.write(LOG, ""),
-            Step::Delete if place("").exists() => fs::remove_file(place("")).unwrap(),
+            Step::Truncate if known => {
+                stage.write(LOG, "");
+                known = false;
+            }
+            Step::Delete if known => {
+                fs::remove_file(place("")).unwrap();
+                known = false;
+            }
             _ => {}
         }
     }
