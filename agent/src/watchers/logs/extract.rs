@@ -54,7 +54,6 @@ enum Piece {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Extractor {
     pieces: Vec<Piece>,
-    has_site: bool,
 }
 
 impl Extractor {
@@ -75,11 +74,6 @@ impl Extractor {
             .into_iter()
             .filter_map(Self::apache)
             .collect()
-    }
-
-    /// Whether lines name the site.
-    pub(super) fn has_site(&self) -> bool {
-        self.has_site
     }
 
     fn new(raw: Vec<Piece>) -> Option<Self> {
@@ -104,8 +98,8 @@ impl Extractor {
             end.truncate(1);
         }
         let has = |wanted: Field| pieces.iter().any(|piece| *piece == Piece::Field(wanted));
-        let (has_site, fits) = (has(Field::Site), has(Field::Status) && pieces.len() <= MAX_PIECES);
-        fits.then_some(Self { pieces, has_site })
+        let fits = has(Field::Status) && pieces.len() <= MAX_PIECES;
+        fits.then_some(Self { pieces })
     }
 
     /// What a line says; `None` if it is not of this format.

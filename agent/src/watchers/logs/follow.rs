@@ -6,6 +6,7 @@
 //! writer may go on; after a restart it is looked for in its folder. Where lines may have been lost that is told.
 
 mod begin;
+mod left;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use plumb_proto::time::Timestamp;
 
 use super::cursor::{Counts, HEAD, Place, Print, Saved};
 use super::lines::{self, At};
-use super::rotated::{self, Sibling, Siblings};
+use super::rotated;
 use crate::host::{ErrorKind, Host, HostError, HostFile, Identity, Kind};
 
 /// For so long a file is read on that has been renamed or deleted.
@@ -168,7 +169,7 @@ impl Log {
                     open.place.modified = modified;
                     self.current = Some(Open { file: Some(file), ..open });
                 } else {
-                    self.emptied(host, open.place, now);
+                    self.emptied(host, open.place, (device, inode), now);
                     self.current = Some(begin::at_start(file));
                 }
             }
@@ -260,134 +261,6 @@ impl Log {
             self.unread = !open.place.at_end;
         }
         Ok(self.unread && self.current.is_some())
-    }
-
-    /// The file at the path is the same one, but not its content.
-    fn emptied(&mut self, host: &Host, place: Place, now: Timestamp) {
-        let mut around = rotated::around(host, &self.path, (0, 0));
-        let copy = around.plain.iter().rposition(|sibling| {
-            let opened = begin::open(host, &sibling.path, self.named_by);
-            place.head.len() > 0 && opened.is_ok_and(|mut file| rotated::begins(&mut file, place.head))
-        });
-        let mut since = place.modified;
-        match copy {
-            Some(at) => {
-                let copy = around.plain.remove(at);
-                since = copy.meta.identity.modified().millis();
-                self.finish_copy(host, &copy, &place);
-            }
-            None if place.offset == 0 && place.head.len() == 0 => {}
-            None => self.miss(host, &around, &place, "was emptied or written anew"),
-        }
-        self.saved.finish(place.head);
-        self.take_between(host, around, since, (place.device, place.inode), now);
-    }
-
-    /// Reads the rest of a log from the copy that was taken of it before it was emptied.
-    fn finish_copy(&mut self, host: &Host, copy: &Sibling, place: &Place) {
-        let Ok(mut file) = begin::open(host, &copy.path, self.named_by) else { return };
-        if !rotated::continues(&mut file, place) {
-            return; // it was read further than the copy goes
-        }
-        let (device, inode) = copy.meta.identity.inode();
-        let place = Place { device, inode, at_end: false, ..place.clone() };
-        self.old.push(Old { open: Open { place, file: Some(file) }, since: None, still: true });
-    }
-
-    /// The file that was at the path is there no more.
-    fn leave(&mut self, host: &Host, mut open: Open, now: Timestamp, why: &'static str) {
-        let inode = (open.place.device, open.place.inode);
-        let around = rotated::around(host, &self.path, inode);
-        if open.file.is_none() {
-            open.file = self.lost(host, &around, &open.place);
-        }
-        let since = match &open.file {
-            Some(_) => around.same.as_ref().map_or(open.place.modified, |same| same.meta.identity.modified().millis()),
-            None => open.place.modified,
-        };
-        let head = open.place.head;
-        self.saved.left = since;
-        if open.file.is_some() {
-            open.place.at_end = false;
-            self.old.push(Old { open, since: Some(now), still: false });
-        } else {
-            self.miss(host, &around, &open.place, why);
-            self.saved.finish(head);
-        }
-        self.take_between(host, around, since, inode, now);
-        self.dirty = true;
-    }
-
-    /// A file that is not open any more, in its folder: under another name, or as a copy.
-    fn lost(&self, host: &Host, around: &Siblings, place: &Place) -> Option<HostFile> {
-        // What was empty begins like every file, so only its inode under a rotated name tells it.
-        let same = around
-            .same
-            .iter()
-            .filter(|same| place.head.len() > 0 || around.plain.iter().any(|sibling| sibling.path == same.path));
-        let alike = around.plain.iter().rev().filter(|_| place.head.len() > 0);
-        let mut opened = same.chain(alike).filter_map(|sibling| begin::open(host, &sibling.path, self.named_by).ok());
-        opened.find_map(|mut file| rotated::continues(&mut file, place).then_some(file))
-    }
-
-    /// Files that were begun and rotated away between two looks, so that they were never seen at the path.
-    fn take_between(&mut self, host: &Host, around: Siblings, since: i64, but: (u64, u64), now: Timestamp) {
-        for sibling in around.plain {
-            let newer = sibling.meta.identity.modified().millis() >= since && sibling.meta.size > 0;
-            if !newer || sibling.meta.identity.inode() == but || self.old.len() >= MAX_OLD {
-                continue;
-            }
-            let Ok(mut file) = begin::open(host, &sibling.path, self.named_by) else { continue };
-            let mut known = self.saved.finished.iter().chain(self.old.iter().map(|old| &old.open.place.head));
-            if !known.any(|head| head.len() > 0 && rotated::begins(&mut file, *head)) {
-                self.old.push(Old { open: begin::at_start(file), since: Some(now), still: false });
-            }
-        }
-    }
-
-    /// Opens what is still to be read to its end since before a restart.
-    fn find_old(&mut self, host: &Host, now: Timestamp) {
-        for at in (0..self.old.len()).rev() {
-            let place = match &self.old[at].open {
-                Open { place, file: None } => place.clone(),
-                Open { .. } => continue,
-            };
-            let around = rotated::around(host, &self.path, (place.device, place.inode));
-            match self.lost(host, &around, &place) {
-                Some(file) => {
-                    self.old[at].open.file = Some(file);
-                    self.old[at].since = Some(now);
-                }
-                None => {
-                    self.old.remove(at);
-                    if !place.at_end {
-                        self.miss(host, &around, &place, "was rotated away");
-                    }
-                    self.saved.finish(place.head);
-                    self.dirty = true;
-                }
-            }
-        }
-    }
-
-    /// Notes that lines may have been lost, unless a compressed copy says that there were none.
-    fn miss(&mut self, host: &Host, around: &Siblings, place: &Place, why: &'static str) {
-        let since = place.modified;
-        let copy = around.compressed.iter().rfind(|copy| copy.meta.identity.modified().millis() >= since);
-        let bytes = copy.and_then(|copy| rotated::beyond(host, copy, place.offset));
-        if bytes != Some(0) {
-            self.counts.gaps += 1;
-            self.gaps.push(Gap { bytes, why });
-        }
-    }
-
-    /// When a log is met for the first time, what was rotated before is nobody's news.
-    fn remember_rotated(&mut self, host: &Host) {
-        for sibling in rotated::around(host, &self.path, (0, 0)).plain {
-            if let Ok(mut file) = begin::open(host, &sibling.path, self.named_by) {
-                self.saved.finish(rotated::head(&mut file));
-            }
-        }
     }
 }
 

@@ -79,7 +79,8 @@ fn formats_of_apache_are_compiled() {
     assert_eq!(told(&micros, br#"::1 - - [x] "GET /" 200 5 1500000"#), "- 200 5 1.5");
     let millis = Extractor::apache(r#"%a %t %!200,304{Referer}i "%r" %s %{ms}T 100%%"#).unwrap();
     assert_eq!(told(&millis, br#"::1 [x] - "GET /" 200 1500 100%"#), "- 200 0 1.5");
-    assert!(Extractor::apache(NICKNAMES[0].1).unwrap().has_site());
+    let vhost = Extractor::apache(NICKNAMES[0].1).unwrap();
+    assert_eq!(told(&vhost, br#"a.example:80 ::1 - - [x] "GET /" 200 5 "-" "-""#), "a.example 200 5 -");
 }
 
 proptest! {
