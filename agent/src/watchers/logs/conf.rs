@@ -99,7 +99,8 @@ impl<'a> Conf<'a> {
             let is_request = |entry: &Entry| entry.what.origin().is_none();
             if !own.iter().any(|each| is_request(each) == is_request(entry)) {
                 *used = true;
-                self.named.add(entry, site.map(str::to_owned));
+                // What goes wrong there may be the server's own trouble.
+                self.named.add(entry, site.filter(|_| is_request(entry)).map(str::to_owned));
             }
         }
     }
