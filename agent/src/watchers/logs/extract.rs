@@ -97,8 +97,7 @@ impl Extractor {
         if let Some(Piece::Fixed(end)) = pieces.get_mut(last + 1) {
             end.truncate(1);
         }
-        let has = |wanted: Field| pieces.iter().any(|piece| *piece == Piece::Field(wanted));
-        let fits = has(Field::Status) && pieces.len() <= MAX_PIECES;
+        let fits = pieces.contains(&Piece::Field(Field::Status)) && pieces.len() <= MAX_PIECES;
         fits.then_some(Self { pieces })
     }
 
