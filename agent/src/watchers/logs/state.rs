@@ -195,8 +195,13 @@ impl State {
 
     fn read_log(&mut self, look: &mut Look<'_>, path: &str, budget: &mut u64) -> bool {
         let Some(followed) = self.logs.get_mut(path) else { return false };
-        let Followed { log, source: Some(source), problem, site, .. } = followed else { return false };
+        let Followed { log, source, problem, site, .. } = followed;
         let noticed = log.notice(look.host, look.now);
+        let Some(source) = source else {
+            // Nobody says what is in it, but that it went away unread is told nevertheless.
+            tell_gaps(look, path, log);
+            return false;
+        };
         let mut reading = Reading { now: look.now, buffer: &mut self.buffer, budget };
         let (mut lines, mut cut, mut unknown) = (0, 0, 0);
         let read = match source.what.origin() {
@@ -232,17 +237,7 @@ impl State {
         // Without a format nothing is said of any line.
         log.counts.unknown += if source.formats.is_empty() { 0 } else { unknown };
         log.dirty |= lines > 0;
-        for gap in std::mem::take(&mut log.gaps) {
-            log.dirty = true;
-            let bytes = gap
-                .bytes
-                .map_or("lines may not have been read".to_owned(), |bytes| format!("{bytes} bytes were not read"));
-            let event = look.event(look.now, "log_gap", Severity::Info, format!("{path} {}: {bytes}", gap.why));
-            event.fields.insert("source".to_owned(), Value::from(path));
-            if let Some(bytes) = gap.bytes {
-                event.fields.insert("bytes".to_owned(), Value::Int(i64::try_from(bytes).unwrap_or(i64::MAX)));
-            }
-        }
+        tell_gaps(look, path, log);
         let (more, error) = match (read, noticed) {
             (Err(error), _) => (false, Some(error)),
             (Ok(more), noticed) => (more, noticed.err()),
@@ -288,6 +283,20 @@ impl State {
 impl Followed {
     fn new(log: Log) -> Self {
         Self { log, source: None, problem: None, site: 0, told: None }
+    }
+}
+
+/// Tells where lines may have been lost.
+fn tell_gaps(look: &mut Look<'_>, path: &str, log: &mut Log) {
+    for gap in std::mem::take(&mut log.gaps) {
+        log.dirty = true;
+        let bytes =
+            gap.bytes.map_or("lines may not have been read".to_owned(), |bytes| format!("{bytes} bytes were not read"));
+        let event = look.event(look.now, "log_gap", Severity::Info, format!("{path} {}: {bytes}", gap.why));
+        event.fields.insert("source".to_owned(), Value::from(path));
+        if let Some(bytes) = gap.bytes {
+            event.fields.insert("bytes".to_owned(), Value::Int(i64::try_from(bytes).unwrap_or(i64::MAX)));
+        }
     }
 }
 

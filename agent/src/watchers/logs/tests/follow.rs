@@ -165,6 +165,15 @@ fn a_deleted_log_is_read_to_its_end() {
 }
 
 #[test]
+fn a_log_that_is_gone_after_a_restart_leaves_a_gap_although_nobody_names_it_any_more() {
+    let mut scene = Scene::new();
+    scene.write(1);
+    fs::remove_file(scene.at("")).unwrap();
+    scene.stage.restart();
+    assert_eq!(scene.look().1, format!("event log_gap info {LOG} was removed: lines may not have been read x1"));
+}
+
+#[test]
 fn two_rotations_between_two_looks_lose_nothing() {
     for restart in [false, true] {
         let mut scene = Scene::new();
