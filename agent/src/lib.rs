@@ -4,6 +4,7 @@ pub mod cli;
 pub mod config;
 pub mod databases;
 pub mod deliver;
+pub mod failures;
 pub mod host;
 pub mod link;
 pub mod log;

@@ -2,6 +2,7 @@
 
 mod backups;
 mod disk;
+mod logs;
 mod mysql;
 mod network;
 mod php;
@@ -16,6 +17,7 @@ use crate::watcher::Spec;
 pub const ALL: &[Spec] = &[
     backups::SPEC,
     disk::SPEC,
+    logs::SPEC,
     mysql::SPEC,
     network::SPEC,
     php::SPEC,

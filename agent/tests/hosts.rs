@@ -85,6 +85,24 @@ fn the_nightly_dumps_of_debian_12() {
 }
 
 #[test]
+fn the_logs_of_debian_12() {
+    // When a file of this folder was written is not the same everywhere.
+    let logs: Vec<String> = facts("debian-12", "logs")
+        .iter()
+        .map(|line| line.split(" written=").next().map_or_else(String::new, str::to_owned))
+        .collect();
+    assert_eq!(
+        logs,
+        [
+            "fact log_source /var/log/nginx/access.log format=nginx-access size_bytes=88",
+            "fact log_source /var/log/nginx/error.log format=nginx-error size_bytes=0",
+            "fact log_source /var/log/nginx/shop.access.log format=nginx-access site=shop.example size_bytes=94",
+            "fact log_source /var/log/php8.2-fpm.log format=php-fpm size_bytes=55",
+        ]
+    );
+}
+
+#[test]
 fn the_databases_of_debian_12() {
     assert_eq!(
         facts("debian-12", "mysql"),

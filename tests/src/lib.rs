@@ -6,6 +6,7 @@ pub mod kills;
 pub mod lab;
 pub mod lines;
 pub mod load;
+pub mod log_torture;
 pub mod needs;
 pub mod numbers;
 pub mod planted;

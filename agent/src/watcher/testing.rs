@@ -6,6 +6,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,6 +75,19 @@ impl Stage {
         let path = self.place(path);
         fs::create_dir_all(path.parent().expect("below the root")).expect("folders of the stage");
         fs::write(path, content).expect("a file of the stage");
+    }
+
+    /// Adds to a file, which need not be there yet, between two looks.
+    pub fn append(&self, path: &str, content: impl AsRef<[u8]>) {
+        let mut options = fs::OpenOptions::new();
+        let file = options.append(true).create(true).open(self.place(path));
+        file.and_then(|mut file| file.write_all(content.as_ref())).expect("a file of the stage");
+    }
+
+    /// What the watcher wants to be woken by.
+    #[must_use]
+    pub fn wakes(&self) -> Vec<PathBuf> {
+        self.watcher.borrow().as_ref().map_or_else(Vec::new, |watcher| watcher.wake_on())
     }
 
     /// Takes a file away, between two looks.

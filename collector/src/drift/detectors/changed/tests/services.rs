@@ -66,5 +66,5 @@ fn a_restart_has_the_time_to_end() {
     let (_, touched) = apply(&mut view, &delta("w", 2, "service", &[service("nginx.service", "inactive")]), at(1));
     assert_eq!(hold(Changed.detect(&view, &touched, at(1))), [5]);
     let (_, touched) = apply(&mut view, &full("n", 2, "listener", &[]), at(1));
-    assert_eq!(hold(Changed.detect(&view, &touched, at(1))), [15]);
+    assert_eq!(hold(Changed.detect(&view, &touched, at(1))), [5]);
 }

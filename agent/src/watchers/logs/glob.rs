@@ -1,0 +1,141 @@
+//! Patterns of paths: `*` and `?` within a name, and `{site}`, which is a `*` that names the site.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+
+use crate::host::{Host, HostError, Identity, Kind};
+
+/// Paths that one pattern may lead to.
+const MAX_PATHS: usize = 1_024;
+const SITE: &str = "{site}";
+
+/// What was looked at to find logs, as it was: when none of it has changed, there is nothing new to find.
+#[derive(Debug, Default)]
+pub(super) struct Seen(BTreeMap<PathBuf, Option<Identity>>);
+
+impl Seen {
+    /// Notes a file or folder that there may be.
+    pub(super) fn note(&mut self, host: &Host, path: &Path) {
+        if !self.0.contains_key(path) {
+            self.0.insert(path.to_owned(), host.stat(path).ok().map(|meta| meta.identity));
+        }
+    }
+
+    /// Whether anything is not as it was.
+    pub(super) fn has_changed(&self, host: &Host) -> bool {
+        self.0.iter().any(|(path, was)| host.stat(path).ok().map(|meta| meta.identity) != *was)
+    }
+}
+
+/// The paths that there are for a pattern, sorted, with the site that the pattern tells.
+pub(super) fn expand(
+    host: &Host,
+    pattern: &Path,
+    seen: &mut Seen,
+    failed: &mut dyn FnMut(HostError),
+) -> Vec<(PathBuf, Option<String>)> {
+    let mut here: Vec<(PathBuf, Option<String>)> = vec![(PathBuf::from("/"), None)];
+    for part in pattern.components() {
+        let Component::Normal(part) = part else { continue };
+        let part = part.to_string_lossy();
+        if !is_pattern(&part) {
+            here.iter_mut().for_each(|(path, _)| path.push(&*part));
+            continue;
+        }
+        let mut next = Vec::new();
+        for (folder, site) in here {
+            let listed = host.resolve(&folder).and_then(|real| {
+                seen.note(host, &real);
+                host.list(&real)
+            });
+            let entries = match listed {
+                Ok(entries) => entries,
+                Err(error) => {
+                    seen.note(host, &folder);
+                    if !error.is_absent() {
+                        failed(error);
+                    }
+                    continue;
+                }
+            };
+            for entry in entries.into_iter().filter(|entry| entry.kind != Kind::Other) {
+                let Some(found) = entry.name.to_str().and_then(|name| fits(&part, name)) else { continue };
+                next.push((folder.join(OsString::from(&entry.name)), found.or_else(|| site.clone())));
+            }
+        }
+        next.truncate(MAX_PATHS);
+        here = next;
+    }
+    here.retain(|(path, _)| {
+        let found = host.stat(path);
+        if found.is_err() {
+            path.parent().into_iter().for_each(|folder| seen.note(host, folder));
+        }
+        found.map_or_else(|error| !error.is_absent(), |meta| meta.kind == Kind::File)
+    });
+    here
+}
+
+/// Whether a part of a path stands for several names.
+pub(super) fn is_pattern(part: &str) -> bool {
+    part.contains(['*', '?']) || part.contains(SITE)
+}
+
+/// Whether a name fits a pattern, and the site that it names.
+fn fits(pattern: &str, name: &str) -> Option<Option<String>> {
+    if let Some((before, after)) = pattern.split_once(SITE) {
+        let site = name.strip_prefix(before)?.strip_suffix(after)?;
+        return (!site.is_empty() && !site.starts_with('.')).then(|| Some(site.to_owned()));
+    }
+    // A leading dot is matched by a dot only (glob(7)).
+    if name.starts_with('.') && !pattern.starts_with('.') {
+        return None;
+    }
+    matches(pattern.as_bytes(), name.as_bytes()).then_some(None)
+}
+
+/// In linear space and, as a `*` is tried again only at the last one, without exponential time.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut p, mut n, mut star) = (0, 0, None);
+    while let Some(byte) = name.get(n) {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p + 1, n));
+                p += 1;
+            }
+            Some(wanted) if wanted == byte || *wanted == b'?' => (p, n) = (p + 1, n + 1),
+            _ => match star {
+                Some((after, from)) => {
+                    star = Some((after, from + 1));
+                    (p, n) = (after, from + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.get(p..).is_none_or(|rest| rest.iter().all(|byte| *byte == b'*'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_fit_names() {
+        for (pattern, name, expected) in [
+            ("*.log", "a.log", true),
+            ("*.log", "a.log.1", false),
+            ("a*b*c", "aXbXbc", true),
+            ("a?c", "abc", true),
+            ("*", ".hidden", false),
+            ("***", "", true),
+            ("php*-fpm.log", "php8.2-fpm.log", true),
+        ] {
+            assert_eq!(fits(pattern, name).is_some(), expected, "{pattern} {name}");
+        }
+        assert_eq!(fits("{site}.log", "example.org.log"), Some(Some("example.org".to_owned())));
+        assert_eq!(fits("{site}.log", ".log"), None);
+        assert_eq!(fits("{site}-ssl_log", "example.org-ssl_log"), Some(Some("example.org".to_owned())));
+    }
+}

@@ -1,0 +1,318 @@
+//! All logs of the host, from one look to the next.
+//!
+//! What is kept: `log:PATH` for each log, `logs` for the list of them, `sites`, `failures`, and `turn`, a number that
+//! tells whether what is in memory is what was kept: if not, for whatever reason, memory gives way.
+
+mod tell;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use plumb_proto::model::{Severity, Value};
+use plumb_proto::time::Timestamp;
+
+use super::count::{NONE, Sites};
+use super::cursor::Saved;
+use super::discover::Found;
+use super::extract::Extractor;
+use super::follow::{Log, Reading};
+use super::glob::Seen;
+use super::source::Source;
+use crate::failures::{self, Origin, Tally};
+use crate::watcher::Look;
+
+/// Bytes that are read in one slice of time.
+const SLICE: u64 = 4 << 20;
+/// Slices of one look; a log that grows faster than it is read waits for the next one.
+const MAX_SLICES: u32 = 128;
+/// A log that is met later is read from its beginning if it has no more bytes.
+const YOUNG: u64 = 1 << 20;
+/// So often it is asked whether there are other logs, if anything has changed where they are named.
+const DISCOVER: Duration = Duration::from_secs(60);
+/// So often that is done in any case.
+const DISCOVER_ANYWAY: Duration = Duration::from_secs(3_600);
+/// Looks that file events bring forward only look into those folders; all logs are looked at this often.
+const ALL: Duration = Duration::from_secs(9);
+/// A log that nobody names any more is forgotten after so many seconds.
+const FORGET: i64 = 86_400;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct State {
+    turn: Option<u64>,
+    resumed: bool,
+    /// There was a look before, in this process or an earlier one: what appears now is new.
+    begun: bool,
+    logs: BTreeMap<String, Followed>,
+    sites: Sites,
+    tally: Tally,
+    sites_dirty: bool,
+    list_dirty: bool,
+    seen: Seen,
+    problems: Vec<(PathBuf, String)>,
+    beyond: Option<(usize, String)>,
+    discovered: Option<Timestamp>,
+    asked: Option<Timestamp>,
+    /// What is still to be looked at in this look.
+    todo: Option<Vec<String>>,
+    slices: u32,
+    looked_at_all: Option<Timestamp>,
+    told: Option<Timestamp>,
+    buffer: Vec<u8>,
+}
+
+struct Followed {
+    log: Log,
+    source: Option<Source>,
+    /// Why it cannot be read, and what would help.
+    problem: Option<(String, &'static str)>,
+    /// Where its site was counted last.
+    site: usize,
+    /// Size and time of the last writing as they were told, and when.
+    told: Option<(i64, Timestamp, Timestamp)>,
+}
+
+impl State {
+    /// Takes up what was kept, unless it is in memory.
+    pub(super) fn resume(&mut self, look: &Look<'_>) {
+        let turn = look.cursor("turn").and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
+        if self.resumed && turn == self.turn {
+            return;
+        }
+        let begun = self.begun || turn.is_some();
+        let read = |name: &str| look.cursor(name).unwrap_or_default();
+        let list: BTreeSet<String> = serde_json::from_slice(&read("logs")).unwrap_or_default();
+        let sites = Sites::decode(&read("sites"));
+        let tally = Tally::from_bytes(&read("failures"));
+        let logs = list.into_iter().map(|path| {
+            let log = match Saved::decode(&read(&format!("log:{path}"))) {
+                Some(saved) => Log::resumed(&path, saved),
+                None => Log::astray(&path, look.host, look.now),
+            };
+            (path, Followed::new(log))
+        });
+        let logs = logs.collect();
+        *self = Self { turn, resumed: true, begun, logs, sites, tally, ..Self::default() };
+    }
+
+    /// Whether logs are to be looked for.
+    pub(super) fn is_stale(&mut self, look: &Look<'_>) -> bool {
+        if self.todo.is_some() {
+            return false; // in the middle of a look
+        }
+        let passed = |since: Option<Timestamp>, span: Duration| {
+            since.is_none_or(|since| look.now.since(since) >= span || since > look.now)
+        };
+        if passed(self.discovered, DISCOVER_ANYWAY) {
+            return true;
+        }
+        if !passed(self.asked, DISCOVER) {
+            return false;
+        }
+        self.asked = Some(look.now);
+        self.seen.has_changed(look.host)
+    }
+
+    /// Takes up the logs that were found.
+    pub(super) fn take_up(&mut self, look: &Look<'_>, found: Found) {
+        let Found { sources, problems, beyond, seen } = found;
+        let now = look.now.millis() / 1_000;
+        for (path, followed) in &mut self.logs {
+            // One that is being rotated may be missing from its place for a moment.
+            if !sources.contains_key(path) && look.host.stat(path).is_ok() {
+                followed.source = None;
+            }
+            let named = followed.source.is_some() || sources.contains_key(path);
+            let unnamed = if named { None } else { Some(followed.log.unnamed.unwrap_or(now)) };
+            followed.log.dirty |= followed.log.unnamed != unnamed;
+            followed.log.unnamed = unnamed;
+        }
+        let before = self.logs.len();
+        self.logs.retain(|_, followed| followed.log.unnamed.is_none_or(|since| (0..FORGET).contains(&(now - since))));
+        self.list_dirty |= self.logs.len() != before;
+        for (path, source) in sources {
+            let followed = self.logs.entry(path.clone()).or_insert_with(|| {
+                self.list_dirty = true;
+                let mut followed = Followed::new(Log::resumed(&path, Saved::default()));
+                followed.log.named_by = source.named_by;
+                followed.log.dirty = true;
+                // What cannot be read now is told when it is looked at.
+                let noticed = match self.begun {
+                    false => followed.log.begin_at_end(look.host, look.now),
+                    true => followed.log.notice(look.host, look.now),
+                };
+                if noticed.is_ok() && self.begun && followed.log.ahead() > YOUNG {
+                    let _ = followed.log.begin_at_end(look.host, look.now);
+                }
+                followed
+            });
+            followed.log.named_by = source.named_by;
+            followed.source = Some(source);
+        }
+        (self.problems, self.beyond, self.seen) = (problems, beyond, seen);
+        (self.discovered, self.asked) = (Some(look.now), Some(look.now));
+        self.begun = true;
+    }
+
+    /// No log was ever there.
+    pub(super) fn is_empty(&self) -> bool {
+        self.logs.is_empty() && !self.list_dirty
+    }
+
+    /// Reads for a slice of time; `true` if there is more.
+    pub(super) fn read(&mut self, look: &mut Look<'_>) -> bool {
+        let mut todo = self.todo.take().unwrap_or_else(|| {
+            self.slices = 0;
+            self.choose(look)
+        });
+        self.slices += 1;
+        let mut budget = SLICE;
+        while let Some(path) = todo.pop() {
+            let more = self.read_log(look, &path, &mut budget);
+            if more && self.slices < MAX_SLICES {
+                todo.push(path);
+            }
+            if budget == 0 && !todo.is_empty() && self.slices < MAX_SLICES {
+                self.todo = Some(todo);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The logs to look at, last first.
+    fn choose(&mut self, look: &Look<'_>) -> Vec<String> {
+        let recent = self.looked_at_all.is_some_and(|at| look.now.since(at) < ALL && at <= look.now);
+        let all = look.trigger.is_empty() || !recent;
+        if all {
+            self.looked_at_all = Some(look.now);
+        }
+        let wanted =
+            |path: &str| all || Path::new(path).parent().is_some_and(|at| look.trigger.iter().any(|t| t == at));
+        self.logs.keys().rev().filter(|path| wanted(path)).cloned().collect()
+    }
+
+    fn read_log(&mut self, look: &mut Look<'_>, path: &str, budget: &mut u64) -> bool {
+        let Some(followed) = self.logs.get_mut(path) else { return false };
+        let Followed { log, source, problem, site, .. } = followed;
+        let noticed = log.notice(look.host, look.now);
+        let Some(source) = source else {
+            // Nobody says what is in it, but that it went away unread is told nevertheless.
+            tell_gaps(look, path, log);
+            return false;
+        };
+        let mut reading = Reading { now: look.now, buffer: &mut self.buffer, budget };
+        let (mut lines, mut cut, mut unknown) = (0, 0, 0);
+        let read = match source.what.origin() {
+            Some(origin) => {
+                let told = |line: &[u8]| note(&mut self.tally, origin, path, source, line, look.now);
+                let mut told = told;
+                log.read(look.host, &mut reading, &mut |line, long| {
+                    lines += 1;
+                    cut += u64::from(long);
+                    told(line);
+                })
+            }
+            None => {
+                let (sites, named) = (&mut self.sites, source.site.as_deref().unwrap_or(NONE).as_bytes());
+                let mut format = 0;
+                let dirty = &mut self.sites_dirty;
+                log.read(look.host, &mut reading, &mut |line, long| {
+                    lines += 1;
+                    cut += u64::from(long);
+                    match extract(&source.formats, &mut format, line) {
+                        Some(hit) => {
+                            *dirty = true;
+                            *site = sites.place(hit.site.unwrap_or(named), *site);
+                            sites.add(*site, &hit);
+                        }
+                        None => unknown += 1,
+                    }
+                })
+            }
+        };
+        log.counts.lines += lines;
+        log.counts.cut += cut;
+        // Without a format nothing is said of any line.
+        log.counts.unknown += if source.formats.is_empty() { 0 } else { unknown };
+        log.dirty |= lines > 0;
+        tell_gaps(look, path, log);
+        let (more, error) = match (read, noticed) {
+            (Err(error), _) => (false, Some(error)),
+            (Ok(more), noticed) => (more, noticed.err()),
+        };
+        *problem = error.map(|error| (error.kind.to_string(), error.hint()));
+        more
+    }
+
+    /// Keeps what has changed, in the transaction that keeps what was told.
+    pub(super) fn keep(&mut self, look: &mut Look<'_>) {
+        let mut changed = false;
+        for (path, followed) in self.logs.iter_mut().filter(|(_, followed)| followed.log.dirty) {
+            look.set_cursor(&format!("log:{path}"), followed.log.save());
+            changed = true;
+        }
+        if std::mem::take(&mut self.list_dirty) {
+            let list: Vec<&String> = self.logs.keys().collect();
+            look.set_cursor("logs", serde_json::to_vec(&list).unwrap_or_default());
+            changed = true;
+        }
+        if std::mem::take(&mut self.sites_dirty) {
+            look.set_cursor("sites", self.sites.encode());
+            changed = true;
+        }
+        if self.tally.has_changed() {
+            look.set_cursor("failures", self.tally.to_bytes());
+            changed = true;
+        }
+        if changed {
+            let turn = self.turn.map_or(0, |turn| turn.wrapping_add(1));
+            look.set_cursor("turn", turn.to_le_bytes().to_vec());
+            self.turn = Some(turn);
+        }
+    }
+
+    /// The folders of all logs.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        let folders: BTreeSet<&Path> = self.logs.keys().filter_map(|path| Path::new(path).parent()).collect();
+        folders.into_iter().map(Path::to_owned).collect()
+    }
+}
+
+impl Followed {
+    fn new(log: Log) -> Self {
+        Self { log, source: None, problem: None, site: 0, told: None }
+    }
+}
+
+/// Tells where lines may have been lost.
+fn tell_gaps(look: &mut Look<'_>, path: &str, log: &mut Log) {
+    for gap in std::mem::take(&mut log.gaps) {
+        log.dirty = true;
+        let bytes =
+            gap.bytes.map_or("lines may not have been read".to_owned(), |bytes| format!("{bytes} bytes were not read"));
+        let event = look.event(look.now, "log_gap", Severity::Info, format!("{path} {}: {bytes}", gap.why));
+        event.fields.insert("source".to_owned(), Value::from(path));
+        if let Some(bytes) = gap.bytes {
+            event.fields.insert("bytes".to_owned(), Value::Int(i64::try_from(bytes).unwrap_or(i64::MAX)));
+        }
+    }
+}
+
+/// What a line of requests says, by the format that fitted last, or else by any.
+fn extract<'a>(formats: &[Extractor], last: &mut usize, line: &'a [u8]) -> Option<super::extract::Hit<'a>> {
+    if let Some(hit) = formats.get(*last).and_then(|format| format.extract(line)) {
+        return Some(hit);
+    }
+    let (at, hit) = formats.iter().enumerate().find_map(|(at, format)| Some((at, format.extract(line)?)))?;
+    *last = at;
+    Some(hit)
+}
+
+/// Notes a line if it tells of a known failure.
+fn note(tally: &mut Tally, origin: Origin, path: &str, source: &Source, line: &[u8], now: Timestamp) {
+    if let Some(known) = failures::find(origin, line) {
+        tally.note(known, path, source.site.as_deref(), line, now);
+    }
+}

@@ -1,0 +1,171 @@
+//! The watcher on a staged host.
+
+mod follow;
+mod model;
+
+use std::time::Duration;
+
+use super::SPEC;
+use crate::watcher::testing::{Stage, stage};
+
+const LOG: &str = "/var/log/nginx/access.log";
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A request whose answer had so many bytes.
+fn request(bytes: u64) -> String {
+    format!("192.0.2.1 - - [21/Nov/2026:10:01:02 +0000] \"GET / HTTP/2.0\" 200 {bytes} \"-\" \"curl\"\n")
+}
+
+/// What is told a minute later, when numbers are told again.
+fn later(stage: &Stage) -> String {
+    stage.clock().advance(MINUTE);
+    stage.look()
+}
+
+fn samples(told: &str) -> Vec<String> {
+    told.lines().filter_map(|line| line.strip_prefix("sample ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_host_without_logs_is_no_error() {
+    assert_eq!(stage(&SPEC).look(), "absent");
+}
+
+#[test]
+fn what_was_written_before_the_first_look_is_nobodys_news_and_then_each_line_counts() {
+    let stage = stage(&SPEC).file(LOG, request(1).repeat(1_000));
+    let told = stage.look();
+    assert!(
+        told.starts_with("fact log_source /var/log/nginx/access.log format=nginx-access size_bytes=77000 written="),
+        "{told}"
+    );
+    assert_eq!(samples(&told), ["log_lines_total{log_source=\"/var/log/nginx/access.log\"} 0"]);
+    stage.append(LOG, [request(5), request(7), "no request\n".to_owned()].concat());
+    assert_eq!(
+        samples(&later(&stage)),
+        [
+            "log_lines_total{log_source=\"/var/log/nginx/access.log\"} 3",
+            "log_lines_unknown_total{log_source=\"/var/log/nginx/access.log\"} 1",
+            "requests_total{site=\"_\",status=\"2xx\"} 2",
+            "response_bytes_total{site=\"_\"} 12",
+        ]
+    );
+}
+
+#[test]
+fn configuration_tells_sites_and_formats_and_times() {
+    let stage = stage(&SPEC)
+        .file(
+            "/etc/nginx/nginx.conf",
+            "http { log_format t '$remote_addr [$time_local] \"$request\" $status $body_bytes_sent $request_time';\n\
+             server { server_name shop.example; access_log /srv/shop.log t; }\n\
+             server { server_name old.example; access_log /srv/old.log nowhere; } }",
+        )
+        .file("/srv/shop.log", "")
+        .file("/srv/old.log", "");
+    stage.look();
+    stage.append("/srv/shop.log", "::1 [x] \"GET /\" 200 10 0.100\n::1 [x] \"GET /\" 503 20 2.000\n");
+    stage.append("/srv/old.log", "whatever\n");
+    let told = later(&stage);
+    assert!(told.contains("fact log_source /srv/shop.log format=nginx-access site=shop.example"), "{told}");
+    assert!(told.contains("format=?(its lines are of a format that is not understood)"), "{told}");
+    let numbers = samples(&told);
+    for line in [
+        "log_lines_total{log_source=\"/srv/old.log\"} 1",
+        "requests_total{site=\"shop.example\",status=\"2xx\"} 1",
+        "requests_total{site=\"shop.example\",status=\"5xx\"} 1",
+        "response_bytes_total{site=\"shop.example\"} 30",
+    ] {
+        assert!(numbers.iter().any(|each| each == line), "{line}\n{told}");
+    }
+    assert_eq!(numbers.iter().filter(|line| line.starts_with("request_seconds{")).count(), 3, "{told}");
+    assert!(!later(&stage).contains("request_seconds"), "no request, no time");
+}
+
+#[test]
+fn known_failures_become_rows_and_events() {
+    let log = "/var/log/php8.2-fpm.log";
+    let stage = stage(&SPEC).file(log, "");
+    stage.look();
+    stage.append(
+        log,
+        "[21-Nov-2026 10:01:02] WARNING: [pool shop] server reached pm.max_children setting (5), consider raising it\n",
+    );
+    let told = later(&stage);
+    assert!(told.contains("fact log_failure ") && told.contains(&format!("@{log} ")), "{told}");
+    assert!(told.lines().any(|line| line.starts_with("event ")), "{told}");
+    assert!(told.contains("log_failures_total{"), "{told}");
+    stage.restart();
+    let again = later(&stage);
+    assert!(again.contains("fact log_failure ") && !again.contains("event "), "{again}");
+}
+
+#[test]
+fn a_log_that_cannot_be_trusted_is_unknown_and_is_not_read() {
+    let stage = stage(&SPEC)
+        .file("/etc/nginx/nginx.conf", "http { access_log /tmp/a/fifo; access_log /var/log/nginx/link.log; }")
+        .folder("/tmp/a/fifo")
+        .file("/etc/secret", "")
+        .link("/var/log/nginx/link.log", "/nowhere");
+    let told = stage.look();
+    assert!(
+        told.contains("fact log_source /tmp/a/fifo format=nginx-access size_bytes=?(not a regular file)"),
+        "{told}"
+    );
+}
+
+#[test]
+fn names_of_one_file_are_one_log() {
+    let stage = stage(&SPEC)
+        .file("/etc/httpd/conf/httpd.conf", "ErrorLog logs/error_log\nCustomLog logs/access_log combined\n")
+        .link("/etc/httpd/logs", "/var/log/httpd")
+        .file("/var/log/httpd/access_log", "")
+        .file("/var/log/httpd/error_log", "");
+    let told = stage.look();
+    let rows: Vec<&str> = told.lines().filter(|line| line.starts_with("fact ")).collect();
+    assert_eq!(rows.len(), 2, "{told}");
+    assert!(rows[0].contains(" /var/log/httpd/access_log format=apache-access"), "{told}");
+}
+
+#[test]
+fn a_log_that_appears_is_read_from_its_beginning_and_a_big_one_from_its_end() {
+    let stage = stage(&SPEC).file(LOG, "");
+    stage.look();
+    stage.write("/var/log/php8.2-fpm.log", "one\ntwo\n");
+    stage.write("/var/log/kern.log", "x\n".repeat(1 << 20));
+    let told = later(&stage);
+    assert!(told.contains("log_lines_total{log_source=\"/var/log/php8.2-fpm.log\"} 2"), "{told}");
+    assert!(told.contains("log_lines_total{log_source=\"/var/log/kern.log\"} 0"), "{told}");
+}
+
+#[test]
+fn a_look_reads_in_slices() {
+    let stage = stage(&SPEC).file(LOG, "");
+    stage.look();
+    stage.append(LOG, request(1).repeat(150_000)); // 12 MB
+    stage.clock().advance(MINUTE);
+    let (slices, told) = stage.slices();
+    assert!((3..=5).contains(&slices), "{slices}");
+    assert!(told.contains("requests_total{site=\"_\",status=\"2xx\"} 150000\n"), "{told}");
+}
+
+#[test]
+fn a_change_in_a_folder_wakes_a_look() {
+    let stage = stage(&SPEC).file(LOG, "").file("/var/log/syslog", "");
+    stage.look();
+    assert_eq!(stage.wakes(), [std::path::PathBuf::from("/var/log"), "/var/log/nginx".into()]);
+}
+
+#[test]
+fn nothing_of_a_log_is_lost_that_is_damaged() {
+    let stage = stage(&SPEC).file(LOG, "");
+    stage.look();
+    stage.append(LOG, b"\0\xff\xfe\n\r\n\n");
+    let long = [vec![b'y'; 100_000], b"\n".to_vec()].concat();
+    stage.append(LOG, long);
+    stage.append(LOG, request(3));
+    let told = samples(&later(&stage)).join("\n");
+    assert!(told.contains("log_lines_total{log_source=\"/var/log/nginx/access.log\"} 5\n"), "{told}");
+    assert!(told.contains("log_lines_cut_total{log_source=\"/var/log/nginx/access.log\"} 1\n"), "{told}");
+    assert!(told.contains("requests_total{site=\"_\",status=\"2xx\"} 1\n"), "{told}");
+}
