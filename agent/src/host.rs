@@ -6,6 +6,7 @@
 
 mod error;
 mod file;
+pub mod journal;
 mod meta;
 pub mod mounts;
 mod open;
