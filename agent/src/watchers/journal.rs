@@ -7,6 +7,7 @@
 mod files;
 mod kept;
 mod origin;
+mod read;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,12 +15,12 @@ use std::time::Duration;
 use plumb_proto::model::{Severity, Value};
 use plumb_proto::time::Timestamp;
 
-use crate::failures;
-use crate::host::journal::{Entry, Journal as Reader, State, Step};
+use crate::host::journal::{Entry, State};
 use crate::tables::{LOG_FAILURE, LOG_SOURCE};
 use crate::watcher::{Look, Progress, Spec, Watcher, seconds};
 use files::{Files, Found};
 use kept::{Kept, Place};
+use read::{Open, Used, read_file};
 
 /// The watcher `journal`.
 pub const SPEC: Spec = Spec::new::<Journal>(
@@ -36,14 +37,8 @@ quiet_seconds = 900
 const CURSOR: &str = "journal";
 /// The key of its row, and its label.
 const SOURCE: &str = "journal";
-/// Entries read in one slice of time.
-const SLICE: usize = 1_000;
-/// Entries passed over in one slice: those read before, and those that cannot be read.
-const SKIPPED: usize = 20_000;
 /// Files gone through in one slice.
 const FILES: usize = 16;
-/// Lines of one message that are searched.
-const LINES: usize = 64;
 /// Size and last entry are told anew so often: they move all the time.
 const ROW_PACE: Duration = Duration::from_secs(900);
 /// Words of syslog(3), by number.
@@ -70,15 +65,6 @@ struct Journal {
     /// When the row was made, and what it says.
     #[serde(skip)]
     row: Option<(Timestamp, u64, Timestamp)>,
-}
-
-/// The file that is being read.
-struct Open {
-    reader: Reader,
-    /// Where it would lie if it were still the one that is written.
-    live_path: PathBuf,
-    /// Why something in it could not be read: the first reason.
-    unreadable: Option<String>,
 }
 
 impl Watcher for Journal {
@@ -114,14 +100,14 @@ impl Journal {
             return;
         }
         let quiet = Duration::from_secs(self.quiet_seconds);
-        self.kept = stored.as_deref().map(Kept::from_bytes).unwrap_or_default();
+        self.kept = stored.as_deref().map(Kept::read).unwrap_or_default();
         self.kept.tally = std::mem::take(&mut self.kept.tally).with_quiet(quiet);
         self.saved = stored;
         self.open = None;
     }
 
     fn keep(&mut self, look: &mut Look<'_>) {
-        let bytes = self.kept.to_bytes();
+        let bytes = self.kept.write();
         if self.saved.as_ref() != Some(&bytes) {
             look.set_cursor(CURSOR, bytes.clone());
             self.saved = Some(bytes);
@@ -189,17 +175,17 @@ impl Journal {
 
     /// Reads what is new. True: there is more.
     fn read_on(&mut self, look: &mut Look<'_>) -> bool {
-        let (mut read, mut skipped) = (0, 0);
+        let mut used = Used::default();
         for _ in 0..FILES {
             let Some(open) = &mut self.open else { return false };
             let broken = match open.reader.refresh() {
-                Ok(_) => read_file(open, &mut self.kept, &mut self.entry, (&mut read, &mut skipped)),
+                Ok(_) => read_file(open, &mut self.kept, &mut self.entry, &mut used),
                 Err(error) => Err(error.to_string()),
             };
             if let Err(why) = &broken {
                 open.unreadable.get_or_insert_with(|| why.clone());
             }
-            if read >= SLICE || skipped >= SKIPPED {
+            if used.is_up() {
                 return true;
             }
             let live = look.host.stat(&open.live_path);
@@ -260,62 +246,6 @@ impl Journal {
                 ""
             };
             look.problem(&LOG_SOURCE, SOURCE, path.as_os_str().as_encoded_bytes(), why, hint);
-        }
-    }
-}
-
-/// Reads a file on, up to its end or to the end of the slice.
-fn read_file(
-    open: &mut Open,
-    kept: &mut Kept,
-    entry: &mut Entry,
-    (read, skipped): (&mut usize, &mut usize),
-) -> Result<(), String> {
-    let seqnum_id = open.reader.header().seqnum_id;
-    while *read < SLICE && *skipped < SKIPPED {
-        let before = kept.place.clone().unwrap_or_default();
-        // What was copied from one journal to another is known by its time.
-        let is_new = |seqnum: u64, realtime: u64| match before.seqnum_id == seqnum_id {
-            true => seqnum > before.seqnum,
-            false => realtime > before.realtime,
-        };
-        let step = open.reader.step(entry, is_new).map_err(|error| error.to_string())?;
-        let Some(place) = &mut kept.place else { return Ok(()) };
-        place.number = open.reader.place();
-        match step {
-            Step::End => return Ok(()),
-            Step::Unreadable(error) => {
-                *skipped += 1;
-                kept.unreadable += 1;
-                open.unreadable.get_or_insert_with(|| error.to_string());
-            }
-            Step::Entry if !is_new(entry.seqnum, entry.realtime) => *skipped += 1,
-            Step::Entry => {
-                *read += 1;
-                (place.seqnum_id, place.seqnum, place.realtime) = (seqnum_id, entry.seqnum, entry.realtime);
-                if entry.unreadable > 0 {
-                    kept.unreadable += u64::from(entry.unreadable);
-                    open.unreadable
-                        .get_or_insert_with(|| "fields are damaged, or compressed with XZ or LZ4".to_owned());
-                }
-                take(kept, entry);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Counts an entry, and notes what it tells of.
-fn take(kept: &mut Kept, entry: &Entry) {
-    kept.lines += 1;
-    if let Some(count) = entry.priority.and_then(|priority| kept.priorities.get_mut(usize::from(priority))) {
-        *count += 1;
-    }
-    let Some(origin) = origin::of(entry) else { return };
-    for line in entry.message.split(|byte| *byte == b'\n').take(LINES) {
-        if let Some(known) = failures::find(origin, line) {
-            kept.tally.note(known, &origin::source(entry), None, line, moment(entry.realtime));
-            return; // one entry, one failure
         }
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use plumb_proto::time::{ManualClock, Timestamp};
 use proptest::prelude::*;
@@ -194,6 +194,15 @@ fn a_field_that_is_compressed_in_another_way_is_counted_and_the_others_are_read(
     assert_eq!(text(&entries[8].unit), "big.service");
 }
 
+/// A file and the places worth damaging: nearly all of it is hash tables and holes, so the header and what is not zero.
+fn aim(compact: bool) -> (Vec<u8>, &'static [usize]) {
+    static USED: [OnceLock<Vec<usize>>; 2] = [OnceLock::new(), OnceLock::new()];
+    let file = fixture(if compact { "compact" } else { "regular" });
+    let used = USED[usize::from(compact)]
+        .get_or_init(|| (0..file.len()).filter(|at| *at < 272 || file[*at] != 0).collect::<Vec<usize>>());
+    (file, used)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
@@ -203,11 +212,9 @@ proptest! {
         flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
         cut in proptest::option::of(any::<prop::sample::Index>()),
     ) {
-        let mut file = fixture(if compact { "compact" } else { "regular" });
-        // Nearly all of the file is hash tables and holes: aim at the header and at what is not zero.
-        let used: Vec<usize> = (0..file.len()).filter(|at| *at < 272 || file[*at] != 0).collect();
+        let (mut file, used) = aim(compact);
         for (at, byte) in flips {
-            file[*at.get(&used)] = byte;
+            file[*at.get(used)] = byte;
         }
         if let Some(cut) = cut {
             file.truncate(cut.index(file.len()));

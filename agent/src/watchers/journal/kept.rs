@@ -40,14 +40,14 @@ struct Written {
 }
 
 impl Kept {
-    pub(super) fn to_bytes(&mut self) -> Vec<u8> {
+    pub(super) fn write(&mut self) -> Vec<u8> {
         let tally = String::from_utf8(self.tally.to_bytes()).unwrap_or_default();
         let counts = (self.lines, self.priorities, self.unreadable);
         serde_json::to_vec(&Written { place: self.place.clone(), counts, tally }).unwrap_or_default()
     }
 
     /// What cannot be read begins anew: at the end of the journal.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+    pub(super) fn read(bytes: &[u8]) -> Self {
         let Ok(Written { place, counts, tally }) = serde_json::from_slice(bytes) else { return Self::default() };
         let (lines, priorities, unreadable) = counts;
         Self { place, lines, priorities, unreadable, tally: Tally::from_bytes(tally.as_bytes()) }

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::time::Duration;
 
 use plumb_proto::time::Timestamp;
@@ -9,6 +10,7 @@ const FOLDER: &str = "/var/log/journal/fedcba9876543210fedcba9876543210";
 /// When the first entry of the fixtures was written; one follows each second.
 const BEGAN: u64 = 1_795_254_000;
 
+/// Files made by systemd-journal-remote 252 from a known export.
 fn fixture(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/journal/{name}.journal.zst", env!("CARGO_MANIFEST_DIR"));
     zstd::decode_all(&std::fs::read(path).unwrap()[..]).unwrap()
@@ -145,16 +147,13 @@ fn a_rotated_file_is_read_to_its_end_and_then_the_one_that_follows() {
     for restart in [false, true] {
         let stage = staged(&with(&whole, 50));
         assert_eq!(lines(&stage.look()), "0");
-        // It grew once more, was renamed, and another one began.
-        stage.write(&path("system@1.journal"), archived(with(&whole, 100)));
-        stage.remove(&live());
+        // It grew once more, was renamed, and another one began, which is still empty.
+        stage.write(&live(), archived(with(&whole, 100)));
+        let full = |path: String| stage.host().full_path(Path::new(&path));
+        std::fs::rename(full(live()), full(path("system@1.journal"))).unwrap();
         stage.write(&live(), other(with(&whole, 0), 7, true));
         if restart {
             stage.restart();
-        } else {
-            // The open file is another one than the copy of the test: what its end is, the copy says.
-            stage.restart();
-            assert_eq!(lines(&stage.look()), "50");
         }
         assert_eq!(lines(&stage.look()), "50");
         stage.write(&live(), other(with(&whole, 300), 7, true));
