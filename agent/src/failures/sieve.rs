@@ -14,15 +14,17 @@ const BITS: u32 = 15;
 #[derive(Default)]
 pub(super) struct Sieve {
     bits: Vec<u64>,
-    /// Groups, sorted, with the text that each is of and its place in it.
+    /// Groups, sorted by their slots, with the text that each is of and its place in it.
     groups: Vec<(u32, usize, usize)>,
+    /// Where the groups of each word of the bitmap begin, and where the last ones end.
+    begins: Vec<usize>,
     texts: Vec<Vec<u8>>,
 }
 
 impl Sieve {
     /// Texts shorter than [`SHORTEST`] may be missed.
     pub(super) fn new(texts: Vec<Vec<u8>>) -> Self {
-        let mut sieve = Self { bits: vec![0; 1 << (BITS - 6)], groups: Vec::new(), texts };
+        let mut sieve = Self { bits: vec![0; 1 << (BITS - 6)], groups: Vec::new(), begins: Vec::new(), texts };
         for (number, text) in sieve.texts.iter().enumerate() {
             for (place, group) in text.windows(GROUP).take(GROUP).enumerate() {
                 let group = group.iter().rev().fold(0, |all, byte| all << 8 | u32::from(*byte));
@@ -31,7 +33,9 @@ impl Sieve {
                 sieve.groups.push((group, number, place));
             }
         }
-        sieve.groups.sort_unstable();
+        sieve.groups.sort_unstable_by_key(|(group, ..)| slot(*group).0);
+        let before = |word: usize| sieve.groups.partition_point(|(group, ..)| slot(*group).0 < word);
+        sieve.begins = (0..=sieve.bits.len()).map(before).collect();
         sieve
     }
 
@@ -41,15 +45,15 @@ impl Sieve {
         groups.iter().enumerate().any(|(at, group)| {
             let group = u32::from_le_bytes(*group);
             let (word, bit) = slot(group);
-            self.bits.get(word).is_some_and(|bits| bits & bit != 0) && self.is_text(line, at * GROUP, group)
+            self.bits.get(word).is_some_and(|bits| bits & bit != 0) && self.is_text(line, at * GROUP, group, word)
         })
     }
 
     /// Whether a text lies around the group at `at`.
-    fn is_text(&self, line: &[u8], at: usize, group: u32) -> bool {
-        let first = self.groups.partition_point(|(each, ..)| *each < group);
-        self.groups[first..].iter().take_while(|(each, ..)| *each == group).any(|(_, number, place)| {
-            at.checked_sub(*place).is_some_and(|begin| line[begin..].starts_with(&self.texts[*number]))
+    fn is_text(&self, line: &[u8], at: usize, group: u32, word: usize) -> bool {
+        self.groups[self.begins[word]..self.begins[word + 1]].iter().any(|(each, number, place)| {
+            *each == group
+                && at.checked_sub(*place).is_some_and(|begin| line[begin..].starts_with(&self.texts[*number]))
         })
     }
 }

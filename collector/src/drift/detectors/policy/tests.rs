@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use plumb_proto::model::{Fact, Outcome, Severity};
+use plumb_proto::model::{Fact, Outcome, Severity, Value};
 
 use super::*;
 use crate::drift::policy::Source;
@@ -244,7 +244,7 @@ fn a_failure_in_a_log_is_a_drift_while_its_row_is_there() {
             ("text", "PHP Fatal error".into()),
             ("first", at(0).into()),
             ("last", at(60).into()),
-            ("count", 3.into()),
+            ("count", 3_i64.into()),
         ];
         fact("php_fatal@/var/log/php.log", &[&fields, site].concat())
     };
@@ -257,7 +257,7 @@ fn a_failure_in_a_log_is_a_drift_while_its_row_is_there() {
         apply(&mut view, &full("logs", 1, "log_failure", &[row(severity, site)]), at(60));
         assert_eq!(told(&policy, &view, at(120)), [expected]);
         if let [Verdict::Drift(drift)] = &policy.detect(&view, &all(&view), at(120))[..] {
-            let actual = "3 times since 2 m ago, last 1 m ago: PHP Fatal error";
+            let actual = "3 times in 2 min, last 60 s ago: PHP Fatal error";
             assert_eq!((drift.actual.as_deref(), drift.hold), (Some(actual), Duration::ZERO));
         }
         let over = report("logs", 2, Outcome::Done, vec![gone("log_failure", &["php_fatal@/var/log/php.log"])]);
