@@ -11,6 +11,7 @@ mod book;
 mod keep;
 mod mask;
 mod pattern;
+mod sieve;
 mod tally;
 
 use plumb_proto::model::Severity;

@@ -10,6 +10,7 @@ pub mod bus;
 pub mod descriptors;
 mod error;
 mod file;
+pub mod journal;
 mod meta;
 pub mod mounts;
 mod open;

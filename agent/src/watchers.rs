@@ -2,6 +2,7 @@
 
 mod backups;
 mod disk;
+mod journal;
 mod logs;
 mod mysql;
 mod network;
@@ -17,6 +18,7 @@ use crate::watcher::Spec;
 pub const ALL: &[Spec] = &[
     backups::SPEC,
     disk::SPEC,
+    journal::SPEC,
     logs::SPEC,
     mysql::SPEC,
     network::SPEC,

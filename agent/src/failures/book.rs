@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use plumb_proto::model::Severity;
-use regex_automata::meta::Regex;
 
 use super::pattern::Pattern;
+use super::sieve::Sieve;
 use super::{Known, Origin};
 
 const DATA: &str = include_str!("../../data/failures.toml");
@@ -59,7 +59,7 @@ struct Entry {
 pub(super) struct Book {
     entries: Vec<Entry>,
     /// Finds any needle of an origin: the first, and mostly the only, step.
-    needles: BTreeMap<Origin, Regex>,
+    sieves: BTreeMap<Origin, Sieve>,
 }
 
 /// The book. Data that cannot be read is found by a test; the book would be empty.
@@ -92,22 +92,19 @@ impl Book {
                 },
             })
             .collect();
-        let mut needles: BTreeMap<Origin, Vec<String>> = BTreeMap::new();
+        let mut needles: BTreeMap<Origin, Vec<Vec<u8>>> = BTreeMap::new();
         for entry in &entries {
             for origin in &entry.origins {
-                needles.entry(*origin).or_default().extend(entry.patterns.iter().map(|each| escape(each.needle())));
+                needles.entry(*origin).or_default().extend(entry.patterns.iter().map(|each| each.needle().to_vec()));
             }
         }
-        // One pattern, which is an alternation of literals: it is searched with Aho-Corasick alone, no automaton is built.
-        let needles = needles
-            .into_iter()
-            .filter_map(|(origin, all)| Some((origin, Regex::new(&format!("(?-u:{})", all.join("|"))).ok()?)))
-            .collect();
-        Self { entries, needles }
+        Self { entries, sieves: needles.into_iter().map(|(origin, all)| (origin, Sieve::new(all))).collect() }
     }
 
     pub(super) fn find(&self, origin: Origin, line: &[u8]) -> Option<&Known> {
-        self.needles.get(&origin)?.search_half(&line.into())?;
+        if !self.sieves.get(&origin)?.catches(line) {
+            return None;
+        }
         let of_origin = self.entries.iter().filter(|entry| entry.origins.contains(&origin));
         let fits = |entry: &&Entry| {
             entry.patterns.iter().any(|each| each.matches(line)) && !entry.except.iter().any(|each| each.matches(line))
@@ -119,9 +116,4 @@ impl Book {
     pub(super) fn named(&self, kind: &str) -> Option<&Known> {
         self.entries.iter().map(|entry| &entry.known).find(|known| known.kind == kind)
     }
-}
-
-/// Writes bytes as a regular expression that means just them.
-fn escape(literal: &[u8]) -> String {
-    literal.iter().map(|byte| format!("\\x{byte:02x}")).collect()
 }

@@ -2,6 +2,8 @@
 
 use memchr::memmem::Finder;
 
+use super::sieve::SHORTEST;
+
 /// A pattern, ready to search. `\*` is a star itself.
 #[derive(Debug)]
 pub(super) struct Pattern {
@@ -12,8 +14,6 @@ pub(super) struct Pattern {
 impl Pattern {
     /// From how it is written. `None`: no piece of it is long enough to be worth searching for.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        /// Shorter ones are in every line.
-        const SHORTEST: usize = 4;
         let mut pieces = vec![String::new()];
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {

@@ -75,9 +75,9 @@ fn a_pattern_is_pieces_in_their_order() {
     let pattern = |text: &str| Pattern::parse(text).unwrap();
     assert!(pattern("Class \"*\" not found").matches(b"x Class \"A\\B\" not found in"));
     assert!(!pattern("Class \"*\" not found").matches(b"\" not found Class \"A"));
-    assert!(pattern(r" \*\* *@").matches(b"1tE9 ** a@b"));
-    assert!(!pattern(r" \*\* *@").matches(b"1tE9 xx a@b"));
-    assert!(Pattern::parse("ab*c").is_none());
+    assert!(pattern(r" \*\* *@ T=remote").matches(b"1tE9 ** a@ T=remote"));
+    assert!(!pattern(r" \*\* *@ T=remote").matches(b"1tE9 xx a@ T=remote"));
+    assert!(Pattern::parse("six678*c").is_none());
 }
 
 #[test]

@@ -2,7 +2,7 @@ mod services;
 
 use std::time::Duration;
 
-use plumb_proto::model::{Fact, Outcome, Severity};
+use plumb_proto::model::{Fact, Outcome, Severity, Value};
 
 use super::*;
 use crate::drift::policy::Source;
@@ -233,6 +233,39 @@ fn a_kill_for_want_of_memory_is_told_for_an_hour() {
     assert_eq!(told(&policy, &view, at(3621)), ["holds"]);
     samples(&mut view, at(3700), &[(kills, 0.0)]); // a reboot is no kill
     assert_eq!(told(&policy, &view, at(3701)), ["holds"]);
+}
+
+#[test]
+fn a_failure_in_a_log_is_a_drift_while_its_row_is_there() {
+    let policy = shipped();
+    let row = |severity: &str, site: &[(&str, Value)]| {
+        let fields: [(&str, Value); 7] = [
+            ("severity", severity.into()),
+            ("title", "PHP stops with a fatal error".into()),
+            ("source", "/var/log/php.log".into()),
+            ("text", "PHP Fatal error".into()),
+            ("first", at(0).into()),
+            ("last", at(60).into()),
+            ("count", 3_i64.into()),
+        ];
+        fact("php_fatal@/var/log/php.log", &[&fields, site].concat())
+    };
+    for (severity, site, expected) in [
+        ("warning", &[("site", Value::from("shop"))][..], "warning log_failure: PHP stops with a fatal error (shop)"),
+        ("critical", &[], "critical log_failure: PHP stops with a fatal error (/var/log/php.log)"),
+        ("info", &[], "holds"),
+    ] {
+        let mut view = host();
+        apply(&mut view, &full("logs", 1, "log_failure", &[row(severity, site)]), at(60));
+        assert_eq!(told(&policy, &view, at(120)), [expected]);
+        if let [Verdict::Drift(drift)] = &policy.detect(&view, &all(&view), at(120))[..] {
+            let actual = "3 times in 2 min, last 60 s ago: PHP Fatal error";
+            assert_eq!((drift.actual.as_deref(), drift.hold), (Some(actual), Duration::ZERO));
+        }
+        let over = report("logs", 2, Outcome::Done, vec![gone("log_failure", &["php_fatal@/var/log/php.log"])]);
+        let (_, touched) = apply(&mut view, &over, at(960));
+        assert!(matches!(policy.detect(&view, &touched, at(960))[..], [Verdict::Moot(_)]));
+    }
 }
 
 #[test]
