@@ -9,3 +9,4 @@ pub mod needs;
 pub mod numbers;
 pub mod planted;
 pub mod small_disk;
+pub mod trace;

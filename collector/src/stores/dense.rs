@@ -82,8 +82,8 @@ impl Packing {
 
 /// A chunk whose columns are read one by one.
 pub struct Chunk<'a> {
-    /// When.
-    pub times: Vec<i64>,
+    count: usize,
+    times: &'a [u8],
     columns: Vec<(u32, &'a [u8])>,
 }
 
@@ -107,10 +107,24 @@ impl<'a> Chunk<'a> {
             let id = u32::try_from(last).map_err(|_| Malformed("number of a column"))?;
             directory.push((id, bounded(&mut rest, bytes.len())?));
         }
-        let times = numbers::unpack(cut(&mut rest, length)?, count)?;
+        let times = cut(&mut rest, length)?;
         let columns = directory.into_iter().map(|(id, length)| Ok((id, cut(&mut rest, length)?)));
         let columns = columns.collect::<Result<_, _>>()?;
-        if rest.is_empty() { Ok(Self { times, columns }) } else { Err(Malformed("bytes left over")) }
+        if rest.is_empty() { Ok(Self { count, times, columns }) } else { Err(Malformed("bytes left over")) }
+    }
+
+    /// How many samples a series has here, at most.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// When.
+    ///
+    /// # Errors
+    /// The bytes are no times.
+    pub fn times(&self) -> Result<Vec<i64>, Malformed> {
+        numbers::unpack(self.times, self.count)
     }
 
     /// Which columns it has.
@@ -124,7 +138,7 @@ impl<'a> Chunk<'a> {
     /// Its bytes are no column.
     pub fn column(&self, id: u32) -> Result<Option<Vec<Option<f64>>>, Malformed> {
         let found = self.columns.iter().find(|(each, _)| *each == id);
-        found.map(|(_, bytes)| unpack(bytes, self.times.len())).transpose()
+        found.map(|(_, bytes)| unpack(bytes, self.count)).transpose()
     }
 }
 

@@ -118,7 +118,7 @@ impl Tx for Desk {
     fn pass_over(&mut self, _: &str, _: &[(u64, u32)]) -> Result<()> {
         unreachable!()
     }
-    fn drop_payloads(&mut self, _: Timestamp) -> Result<bool> {
+    fn tidy(&mut self, _: Timestamp, _: &Keep) -> Result<bool> {
         unreachable!()
     }
     fn outbox(&mut self, _: &str, _: usize) -> Result<Vec<Alert>> {

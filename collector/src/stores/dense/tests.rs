@@ -48,7 +48,7 @@ proptest! {
         let columns: Vec<_> = (0u32..).zip(columns).map(|(id, values)| (id * 3, values[..times.len()].to_vec())).collect();
         let bytes = chunk(&times, &columns);
         let chunk = Chunk::open(&bytes).unwrap();
-        prop_assert_eq!(&chunk.times, &times);
+        prop_assert_eq!(&chunk.times().unwrap(), &times);
         for (id, values) in &columns {
             let none = vec![None; times.len()];
             prop_assert_eq!(bits(&chunk.column(*id).unwrap().unwrap_or(none)), bits(values));
@@ -61,6 +61,7 @@ proptest! {
             *version = VERSION;
         }
         if let Ok(chunk) = Chunk::open(&bytes) {
+            let _ = chunk.times();
             chunk.ids().for_each(|id| drop(chunk.column(id)));
         }
     }

@@ -7,8 +7,9 @@ use plumb_proto::model::TableDecl;
 use plumb_proto::record::HostId;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{audit, codec, drifts, events, hosts, load, outbox, verify};
+use super::{audit, codec, drifts, events, history, hosts, load, outbox, sizes, verify};
 use crate::drift::KnownDrift;
+use crate::history::{Asked, History};
 use crate::store::rows::{Alert, EventRow, HostRow, Message};
 use crate::store::{DriftFilter, EventFilter, FactFilter, Questions};
 use crate::view::{HostView, Row};
@@ -67,6 +68,16 @@ impl Questions for Reader {
             "SELECT decl FROM declarations WHERE no IN (SELECT max(decl) FROM host_tables GROUP BY name) ORDER BY name",
         )?;
         statement.query_and_then([], |row| codec::decl_from(row.get_ref(0)?.as_blob()?))?.collect()
+    }
+
+    fn history(&mut self, host: &HostId, asked: &Asked) -> Result<History> {
+        let snapshot = self.snapshot()?;
+        let no = hosts::number(&snapshot, host)?;
+        history::read(&snapshot, no, asked)
+    }
+
+    fn sizes(&mut self) -> Result<Vec<(String, u64)>> {
+        sizes::read(&*self.snapshot()?)
     }
 
     fn messages(&mut self, limit: usize) -> Result<Vec<(Message, Vec<Alert>)>> {
