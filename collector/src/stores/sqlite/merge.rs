@@ -100,7 +100,7 @@ fn hour(conn: &Connection, now: i64) -> Result<usize> {
     let received = now.saturating_sub(HOUR_WAIT_MS);
     let mut oldest = conn.prepare_cached(
         "SELECT host, watcher, start_ms FROM chunks INDEXED BY chunks_to_merge
-         WHERE span = 0 AND start_ms < ?1 AND received_ms <= ?2 ORDER BY start_ms LIMIT 1",
+         WHERE span < 2 AND span = 0 AND start_ms < ?1 AND received_ms <= ?2 ORDER BY start_ms LIMIT 1",
     )?;
     let found = oldest.query_row(params![floor(received, HOUR_MS), received], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
@@ -152,7 +152,7 @@ fn hour(conn: &Connection, now: i64) -> Result<usize> {
 fn day(conn: &Connection, now: i64) -> Result<usize> {
     let mut oldest = conn.prepare_cached(
         "SELECT host, watcher, position, start_ms FROM chunks INDEXED BY chunks_to_merge
-         WHERE span = 1 AND start_ms < ?1 ORDER BY start_ms LIMIT 1",
+         WHERE span < 2 AND span = 1 AND start_ms < ?1 ORDER BY start_ms LIMIT 1",
     )?;
     let found = oldest.query_row([floor(now.saturating_sub(DAY_WAIT_MS), DAY_MS)], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?))
