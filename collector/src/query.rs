@@ -4,6 +4,7 @@
 mod answers;
 mod decide;
 mod guard;
+mod history;
 mod readers;
 mod summary;
 mod support;
@@ -166,6 +167,7 @@ impl Query for Service {
     type EventsStream = Pages<pb::EventsPage>;
     type SchemaStream = Pages<pb::SchemaPage>;
     type AlertsStream = Pages<pb::AlertsPage>;
+    type HistoryStream = Pages<pb::HistoryPage>;
 
     async fn hosts(&self, request: Request<pb::HostsRequest>) -> Answer<pb::HostsPage> {
         let hearing = self.hearing();
@@ -252,6 +254,12 @@ impl Query for Service {
             receivers: Vec::new(),
         }));
         Ok(answers::pages(pages))
+    }
+
+    async fn history(&self, request: Request<pb::HistoryRequest>) -> Answer<pb::HistoryPage> {
+        let asked = request.get_ref().clone();
+        let answer = self.ask(&request, move |questions| history::pages(questions, &asked)).await?;
+        Ok(answers::pages(answer))
     }
 
     async fn approve(&self, request: Request<pb::ApproveRequest>) -> Result<Response<pb::ApproveReply>, Status> {

@@ -33,7 +33,7 @@ pub(super) enum Role {
 }
 
 /// The least role for each call.
-pub(super) const CALLS: [(&str, Role); 13] = [
+pub(super) const CALLS: [(&str, Role); 14] = [
     ("Hosts", Role::Viewer),
     ("Host", Role::Viewer),
     ("Drifts", Role::Viewer),
@@ -41,6 +41,7 @@ pub(super) const CALLS: [(&str, Role); 13] = [
     ("Events", Role::Viewer),
     ("Schema", Role::Viewer),
     ("Alerts", Role::Viewer),
+    ("History", Role::Viewer),
     ("Approve", Role::Operator),
     ("RenameHost", Role::Admin),
     ("GroupHost", Role::Admin),

@@ -5,6 +5,7 @@ use plumb_proto::record::Epoch;
 
 use super::super::*;
 use crate::alert::Transitions;
+use crate::store::Keep;
 use crate::store::rows::*;
 
 /// As much of a store as the pipeline needs: it forgets records, and keeps the view, drifts and alerts.
