@@ -262,7 +262,13 @@ fn check(config: &Config, json: bool) -> Result<()> {
         let (links, faults) = questions.verify()?;
         Checked { configuration: "ok", rules, hosts: Some(hosts), sizes, history: Some(History { links, faults }) }
     } else {
-        Checked { configuration: "ok", rules: load_policy(config, &[])?.rules().len(), hosts: None, sizes: Vec::new(), history: None }
+        Checked {
+            configuration: "ok",
+            rules: load_policy(config, &[])?.rules().len(),
+            hosts: None,
+            sizes: Vec::new(),
+            history: None,
+        }
     };
     if json {
         print_line(&serde_json::to_string(&checked)?)?;

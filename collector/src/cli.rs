@@ -166,7 +166,10 @@ mod tests {
         let mut cli = <Cli as clap::CommandFactory>::command().term_width(80);
         cli.build();
         let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
-        assert_eq!(names, ["hosts", "host", "drift", "approve", "facts", "events", "history", "schema", "alerts", "help"]);
+        assert_eq!(
+            names,
+            ["hosts", "host", "drift", "approve", "facts", "events", "history", "schema", "alerts", "help"]
+        );
         for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
             let help = command.render_long_help().to_string();
             assert!(help.contains("\nExamples:\n  plumb ") && help.contains("--json"), "{help}");

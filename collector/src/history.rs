@@ -71,8 +71,8 @@ pub struct History {
 
 /// Steps that people read easily, in seconds.
 const STEPS: [u64; 22] = [
-    1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1_200, 1_800, 3_600, 7_200, 10_800, 14_400, 21_600, 28_800, 43_200,
-    86_400,
+    1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1_200, 1_800, 3_600, 7_200, 10_800, 14_400, 21_600, 28_800,
+    43_200, 86_400,
 ];
 
 /// The step for a span of time that gives about 200 points.
@@ -90,7 +90,10 @@ mod tests {
     #[test]
     fn a_usual_step_is_round_and_gives_at_most_two_hundred_points() {
         let hours = |hours: u64| usual_step(Duration::from_secs(hours * 3_600)).as_secs();
-        assert_eq!([hours(1), hours(24), hours(72), hours(30 * 24), hours(400 * 24)], [20, 600, 1_800, 14_400, 172_800]);
+        assert_eq!(
+            [hours(1), hours(24), hours(72), hours(30 * 24), hours(400 * 24)],
+            [20, 600, 1_800, 14_400, 172_800]
+        );
         for span in [1, 60, 3_601, 86_401, 999_999] {
             assert!(span / usual_step(Duration::from_secs(span)).as_secs() <= 200);
         }

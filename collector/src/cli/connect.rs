@@ -9,8 +9,9 @@ use hyper_util::rt::TokioIo;
 use plumb_proto::generated::query::query_client::QueryClient;
 use plumb_proto::generated::query::{
     AlertsPage, AlertsRequest, ApproveReply, ApproveRequest, Drift, DriftsRequest, Event, EventsRequest, FactsRequest,
-    GroupHostRequest, HistoryPage, HistoryRequest, Host, HostPart, HostReply, HostRequest, HostsRequest, RenameHostRequest, RetireHostRequest,
-    RevokeHostRequest, Row, SchemaRequest, TestReceiverReply, TestReceiverRequest,
+    GroupHostRequest, HistoryPage, HistoryRequest, Host, HostPart, HostReply, HostRequest, HostsRequest,
+    RenameHostRequest, RetireHostRequest, RevokeHostRequest, Row, SchemaRequest, TestReceiverReply,
+    TestReceiverRequest,
 };
 use plumb_proto::limits;
 use plumb_proto::model::TableDecl;

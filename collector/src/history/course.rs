@@ -122,7 +122,9 @@ impl Course {
         self.spacing = self.spacing.max(usual_distance(times));
         for (place, at) in times.iter().enumerate() {
             let of = |column: &Vec<Option<f64>>| column.get(place).copied().flatten();
-            if let (Some(least), Some(greatest), Some(sum), Some(weight)) = (of(least), of(greatest), of(sum), of(count)) {
+            if let (Some(least), Some(greatest), Some(sum), Some(weight)) =
+                (of(least), of(greatest), of(sum), of(count))
+            {
                 self.add(*at, Gathered { weight, sum, least, greatest });
             }
         }

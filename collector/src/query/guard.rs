@@ -41,13 +41,13 @@ pub(super) const CALLS: [(&str, Role); 14] = [
     ("Events", Role::Viewer),
     ("Schema", Role::Viewer),
     ("Alerts", Role::Viewer),
-    ("History", Role::Viewer),
     ("Approve", Role::Operator),
     ("RenameHost", Role::Admin),
     ("GroupHost", Role::Admin),
     ("RetireHost", Role::Admin),
     ("RevokeHost", Role::Admin),
     ("TestReceiver", Role::Admin),
+    ("History", Role::Viewer),
 ];
 
 /// What stands before a call's name in the path of its request.

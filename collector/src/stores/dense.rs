@@ -150,7 +150,8 @@ fn pack(values: &[Option<f64>]) -> Vec<u8> {
     let mut bytes = vec![kind | if holes { MISSING } else { 0 }];
     if holes {
         // runs of missing and present ones by turns
-        let runs: Vec<i64> = values.chunk_by(|one, other| one.is_none() == other.is_none()).map(|run| run.len() as i64).collect();
+        let runs: Vec<i64> =
+            values.chunk_by(|one, other| one.is_none() == other.is_none()).map(|run| run.len() as i64).collect();
         let mut packed = Vec::new();
         numbers::pack(&runs, &mut packed);
         put(&mut bytes, runs.len() as i64 * 2 + i64::from(values.first().is_some_and(Option::is_none)));
@@ -173,7 +174,8 @@ fn unpack(bytes: &[u8], count: usize) -> Result<Vec<Option<f64>>, Malformed> {
         let lengths = numbers::unpack(cut(&mut rest, length)?, runs / 2)?;
         let (mut at, mut none) = (0usize, runs % 2 == 1);
         for length in lengths {
-            let end = usize::try_from(length).ok().and_then(|length| at.checked_add(length)).filter(|end| *end <= count);
+            let end =
+                usize::try_from(length).ok().and_then(|length| at.checked_add(length)).filter(|end| *end <= count);
             let end = end.ok_or(Malformed("runs of another length"))?;
             absent[at..end].fill(none);
             (at, none) = (end, !none);

@@ -12,10 +12,8 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode};
 
 /// The steps of the embedded engine, in order; the number of a step is its position, from 1.
-pub const SQLITE: &[&str] = &[
-    include_str!("../../migrations/sqlite/0001_begin.sql"),
-    include_str!("../../migrations/sqlite/0002_small.sql"),
-];
+pub const SQLITE: &[&str] =
+    &[include_str!("../../migrations/sqlite/0001_begin.sql"), include_str!("../../migrations/sqlite/0002_small.sql")];
 
 /// `application_id` of a plumb database: "plmb".
 const APPLICATION: i64 = 0x706c_6d62;

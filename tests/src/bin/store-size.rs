@@ -13,9 +13,7 @@ use plumb_collector::store::rows::{HostRow, HostState};
 use plumb_collector::store::{Incoming, Keep, Store};
 use plumb_collector::stores;
 use plumb_proto::dictionary::Dictionary;
-use plumb_proto::model::{
-    ColumnDecl, ColumnType, Fact, Outcome, Payload, Report, Role, Slice, TableDecl, Tell, Value,
-};
+use plumb_proto::model::{ColumnDecl, ColumnType, Fact, Outcome, Payload, Report, Role, Slice, TableDecl, Tell, Value};
 use plumb_proto::record::{Epoch, Hash, HostId, Moment, Record, Sealer, genesis};
 use plumb_proto::time::Timestamp;
 use plumb_proto::wire;
@@ -23,7 +21,8 @@ use plumb_tests::trace::{Dice, Trace, Walk};
 
 /// Midnight.
 const BEGIN: Timestamp = Timestamp::from_secs(1_795_219_200);
-const KEEP: Keep = Keep { samples: days(30), rollups: days(400), events: days(400), facts: days(400), drifts: days(400) };
+const KEEP: Keep =
+    Keep { samples: days(30), rollups: days(400), events: days(400), facts: days(400), drifts: days(400) };
 
 const fn days(days: u64) -> Duration {
     Duration::from_secs(days * 86_400)
@@ -61,10 +60,8 @@ fn main() {
     let (hosts, days, stride) = (number("--hosts", 20), number("--days", 3), number("--stride", 1));
     let (watchers, facts_every) = (number("--watchers", 6), number("--facts-every", 10));
     let trace = Trace::load(stride);
-    let folder = option("--keep").map_or_else(
-        || std::env::temp_dir().join(format!("plumb-store-size-{}", std::process::id())),
-        PathBuf::from,
-    );
+    let folder = option("--keep")
+        .map_or_else(|| std::env::temp_dir().join(format!("plumb-store-size-{}", std::process::id())), PathBuf::from);
     std::fs::create_dir_all(&folder).expect("a folder");
     let path = folder.join("collector.db");
     let mut store = stores::open(&format!("sqlite:{}", path.display())).expect("a store");
@@ -78,7 +75,9 @@ fn main() {
         let begun = cpu();
         for (group, records) in fleet.chunks_mut(256).zip(records.chunks(256)) {
             store
-                .commit(&mut |tx| group.iter_mut().zip(records).try_for_each(|(host, record)| host.receive(tx, record, now)))
+                .commit(&mut |tx| {
+                    group.iter_mut().zip(records).try_for_each(|(host, record)| host.receive(tx, record, now))
+                })
                 .expect("records are taken");
         }
         ingest += cpu() - begun;
@@ -104,7 +103,11 @@ fn main() {
     println!("-- after {days} days and half an hour of silence: all merged");
     print_sizes(&path, samples);
     let host_days = (hosts * days) as f64;
-    println!("CPU per host and day: ingest {:.3} s, merging and packing {:.3} s; longest step {longest:?}", ingest / host_days, tidy / host_days);
+    println!(
+        "CPU per host and day: ingest {:.3} s, merging and packing {:.3} s; longest step {longest:?}",
+        ingest / host_days,
+        tidy / host_days
+    );
     questions(store.as_mut(), &fleet[0], end);
     let begun = Instant::now();
     let (links, faults) = store.questions().expect("a reader").verify().expect("verify");
@@ -130,7 +133,8 @@ fn questions(store: &mut dyn Store, host: &Host<'_>, now: Timestamp) {
     let mut questions = store.questions().expect("a reader");
     for hours in [1, 24, 72] {
         let since = now - Duration::from_secs(hours * 3_600);
-        let asked = Asked { metric: "ctxt".to_owned(), labels: BTreeMap::new(), since, until: now, step: None, raw: false };
+        let asked =
+            Asked { metric: "ctxt".to_owned(), labels: BTreeMap::new(), since, until: now, step: None, raw: false };
         let begun = Instant::now();
         let history = questions.history(&host.id, &asked).expect("a history");
         let points = history.lines.first().map_or(0, |line| line.points.len());
@@ -205,7 +209,12 @@ impl Host<'_> {
         record
     }
 
-    fn receive(&mut self, tx: &mut dyn plumb_collector::store::Tx, record: &Record, now: Timestamp) -> anyhow::Result<()> {
+    fn receive(
+        &mut self,
+        tx: &mut dyn plumb_collector::store::Tx,
+        record: &Record,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
         let mark = self.received.mark();
         let payload = wire::decode(&record.open()?, &mut self.received);
         let payload = payload.map_err(|error| error.to_string());
@@ -257,9 +266,13 @@ fn print_sizes(path: &Path, samples: usize) {
     let whole = pack(None);
     println!("  {:<18} {:.3}", "(when vacuumed)", one(whole));
     let mut tables = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").expect("tables");
-    let tables: Vec<String> = tables.query_map([], |row| row.get(0)).expect("names").map(|name| name.expect("a name")).collect();
-    let mut sizes: Vec<(usize, String)> =
-        tables.into_iter().filter(|name| !name.starts_with("sqlite_")).map(|name| (whole - pack(Some(&name)).min(whole), name)).collect();
+    let tables: Vec<String> =
+        tables.query_map([], |row| row.get(0)).expect("names").map(|name| name.expect("a name")).collect();
+    let mut sizes: Vec<(usize, String)> = tables
+        .into_iter()
+        .filter(|name| !name.starts_with("sqlite_"))
+        .map(|name| (whole - pack(Some(&name)).min(whole), name))
+        .collect();
     sizes.sort();
     for (bytes, name) in sizes.iter().rev().filter(|(bytes, _)| one(*bytes) >= 0.0005) {
         println!("  {name:<18} {:.3}", one(*bytes));

@@ -34,7 +34,11 @@ impl Bit {
         let step = STEPS[self.asked as usize];
         let room = if yes { u32::from(u16::MAX - self.yes) } else { u32::from(self.yes) };
         let moved = ((room * step) >> 16) as u16;
-        self.yes = if yes { self.yes.saturating_add(moved).min(u16::MAX - LEAST) } else { self.yes.saturating_sub(moved).max(LEAST) };
+        self.yes = if yes {
+            self.yes.saturating_add(moved).min(u16::MAX - LEAST)
+        } else {
+            self.yes.saturating_sub(moved).max(LEAST)
+        };
         self.asked = (self.asked + 1).min(LAST);
     }
 }
@@ -70,7 +74,11 @@ impl Encoder {
     }
 
     fn narrow(&mut self, middle: u32, yes: bool) {
-        if yes { self.high = middle } else { self.low = middle + 1 }
+        if yes {
+            self.high = middle
+        } else {
+            self.low = middle + 1
+        }
         while (self.low ^ self.high) >> 24 == 0 {
             self.bytes.push((self.low >> 24) as u8);
             self.low <<= 8;
@@ -127,7 +135,11 @@ impl<'a> Decoder<'a> {
 
     fn narrow(&mut self, middle: u32) -> bool {
         let yes = self.code <= middle;
-        if yes { self.high = middle } else { self.low = middle + 1 }
+        if yes {
+            self.high = middle
+        } else {
+            self.low = middle + 1
+        }
         while (self.low ^ self.high) >> 24 == 0 {
             self.low <<= 8;
             self.high = (self.high << 8) | 0xff;

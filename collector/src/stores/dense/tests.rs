@@ -22,7 +22,8 @@ fn a_day_on_an_even_grid_costs_nothing_but_what_moves() {
 
 #[test]
 fn one_series_is_read_without_the_others() {
-    let bytes = chunk(&[1, 2], &[(3, vec![Some(1.5), None]), (7, vec![Some(f64::NAN), Some(-0.0)]), (8, vec![None, None])]);
+    let bytes =
+        chunk(&[1, 2], &[(3, vec![Some(1.5), None]), (7, vec![Some(f64::NAN), Some(-0.0)]), (8, vec![None, None])]);
     let chunk = Chunk::open(&bytes).unwrap();
     assert_eq!(chunk.ids().collect::<Vec<_>>(), [3, 7]);
     assert_eq!(chunk.column(3).unwrap(), Some(vec![Some(1.5), None]));

@@ -97,7 +97,9 @@ fn chosen(conn: &Connection, host: i64, asked: &Asked) -> Result<Vec<(u32, Serie
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let series = codec::series_from(asked.metric.clone(), row.get_ref(2)?.as_blob()?)?;
-        let has = |(name, value): (&String, &String)| series.labels.get(name).is_some_and(|own| own.as_bytes() == value.as_bytes());
+        let has = |(name, value): (&String, &String)| {
+            series.labels.get(name).is_some_and(|own| own.as_bytes() == value.as_bytes())
+        };
         if asked.labels.iter().all(has) {
             let kind = word(row.get_ref(1)?.as_str()?, parse_kind)?;
             found.push((row.get(0)?, series, kind));

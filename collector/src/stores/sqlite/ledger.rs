@@ -29,7 +29,11 @@ macro_rules! insert_into {
 macro_rules! drop_from {
     ($table:literal) => {
         concat!(
-            "DELETE FROM ", $table, " WHERE receipt IN (SELECT receipt FROM ", $table, " ORDER BY receipt LIMIT ?1) ",
+            "DELETE FROM ",
+            $table,
+            " WHERE receipt IN (SELECT receipt FROM ",
+            $table,
+            " ORDER BY receipt LIMIT ?1) ",
             "AND received_ms < ?2"
         )
     };

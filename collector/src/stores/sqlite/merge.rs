@@ -159,8 +159,7 @@ fn day(conn: &Connection, now: i64) -> Result<usize> {
     });
     let Some((host, watcher, part, start)) = found.optional()? else { return Ok(0) };
     let begin = floor(start, DAY_MS);
-    let target =
-        Target { host, watcher: &watcher, span: DAY, part, period: (begin, begin.saturating_add(DAY_MS)) };
+    let target = Target { host, watcher: &watcher, span: DAY, part, period: (begin, begin.saturating_add(DAY_MS)) };
     let (mut all, piece) = existing(conn, &target)?;
     let mut statement = conn.prepare_cached(
         "SELECT receipt, position, start_ms, received_ms, block FROM chunks

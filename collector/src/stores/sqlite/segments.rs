@@ -53,7 +53,9 @@ pub fn step(conn: &Connection, now: Timestamp) -> Result<Option<usize>> {
          WHERE receipt > ?1 AND receipt < (SELECT max(receipt) FROM ledger) AND reason IS NULL ORDER BY receipt LIMIT 1",
     )?;
     let found = oldest.query_row([cursor], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, i64>(3)?)));
-    let Some((receipt, epoch, seq, received)): Option<(i64, i64, i64, i64)> = found.optional()? else { return Ok(None) };
+    let Some((receipt, epoch, seq, received)): Option<(i64, i64, i64, i64)> = found.optional()? else {
+        return Ok(None);
+    };
     if received > now.millis().saturating_sub(AGE_MS) {
         return Ok(None);
     }

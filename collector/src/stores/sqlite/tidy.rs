@@ -8,8 +8,8 @@ use super::{expire, ledger, merge, segments};
 use crate::retention::{PAYLOADS, SAMPLE_PAYLOADS};
 use crate::store::Keep;
 
-/// Samples that are merged in one step, about: 20 ms of work.
-const SAMPLES: usize = 300_000;
+/// Samples that are merged in one step, about: 15 ms of work.
+const SAMPLES: usize = 150_000;
 /// Records that are packed in one step, about.
 const RECORDS: usize = 4_096;
 /// Pages that are given back to the file system in one step.

@@ -28,7 +28,8 @@ fn samples(bench: &Bench, sender: &Sender, metric: &str, until: i64) -> Vec<(i64
     let mut found = Vec::new();
     for begin in (0..until).step_by(9_000) {
         for line in ask(bench, sender, metric, 1, (begin, begin + 8_999)).lines {
-            let some = |(at, span): (Timestamp, Option<crate::history::Span>)| Some((at.millis(), span?.mean.to_bits()));
+            let some =
+                |(at, span): (Timestamp, Option<crate::history::Span>)| Some((at.millis(), span?.mean.to_bits()));
             found.extend(line.points.into_iter().filter_map(some));
         }
     }
@@ -57,14 +58,14 @@ fn hours_and_days_hold_the_very_samples_and_what_comes_late_joins_them() {
     assert_eq!(number(&conn, "SELECT count(*) FROM chunks WHERE span = 0"), 10);
     assert_eq!(samples(&bench, &web, "disk_errors_total", 9_000), before);
     tidy(&mut bench, at(13 * 3_600));
-    assert_eq!(number(&conn, "SELECT group_concat(span) FROM chunks"), 2);
+    assert_eq!(number(&conn, "SELECT CAST(group_concat(span) AS INTEGER) FROM chunks"), 2);
     assert_eq!(samples(&bench, &web, "disk_errors_total", 9_000), before);
     // an hour that a host kept to itself until now
     web.received = at(14 * 3_600);
     let late = Payload { blocks: vec![block(150 * 60, &[7.25, 8.5])], ..Payload::default() };
     bench.send(&mut web, &late);
     tidy(&mut bench, at(15 * 3_600));
-    assert_eq!(number(&conn, "SELECT group_concat(span) FROM chunks"), 2);
+    assert_eq!(number(&conn, "SELECT CAST(group_concat(span) AS INTEGER) FROM chunks"), 2);
     let after = samples(&bench, &web, "disk_errors_total", 9_100);
     assert_eq!((after.len(), &after[..before.len()]), (before.len() + 2, before.as_slice()));
     assert_eq!(bench.verify(), (131, String::new()));
@@ -93,7 +94,7 @@ fn old_samples_become_rollups_and_go_in_the_end() {
     minutes(&mut bench, &mut web, 0, 10);
     tidy(&mut bench, at(4 * 86_400));
     let conn = bench.by_hand();
-    assert_eq!(number(&conn, "SELECT group_concat(span) FROM chunks"), 3);
+    assert_eq!(number(&conn, "SELECT CAST(group_concat(span) AS INTEGER) FROM chunks"), 3);
     let history = ask(&bench, &web, "disk_used_ratio", 300, (0, 600));
     let spans: Vec<_> = history.lines[0].points.iter().filter_map(|(_, span)| *span).collect();
     assert_eq!(spans.len(), 2);
@@ -110,7 +111,10 @@ fn records_that_were_packed_still_answer_and_hold_and_a_payload_beside_them_is_c
     let mut hashes = Vec::new();
     for look in 1..=40 {
         web.received = at(look * 60);
-        bench.send(&mut web, &if look % 10 == 0 { full(look.unsigned_abs(), vec![]) } else { bare(look.unsigned_abs()) });
+        bench.send(
+            &mut web,
+            &if look % 10 == 0 { full(look.unsigned_abs(), vec![]) } else { bare(look.unsigned_abs()) },
+        );
         hashes.push(web.prev);
     }
     tidy(&mut bench, at(9 * 3_600));
@@ -133,7 +137,7 @@ fn records_that_were_packed_still_answer_and_hold_and_a_payload_beside_them_is_c
     }
     conn.execute_batch("DROP TRIGGER segments_keep; DROP TRIGGER segments_stay; DELETE FROM payloads").unwrap();
     for sql in [
-        "UPDATE segments SET records = substr(records, 1, length(records) - 1) || x'00'",
+        "UPDATE segments SET records = CAST(substr(records, 1, length(records) - 1) || x'00' AS BLOB)",
         "UPDATE segments SET records = x'01'",
         "UPDATE segments SET hash = zeroblob(32)",
         "UPDATE segments SET prev = zeroblob(32)",
@@ -155,7 +159,8 @@ fn a_record_that_was_edited_before_it_is_packed_stays_and_is_named() {
     let mut web = bench.enrol(1);
     (1..=5).for_each(|look| bench.send(&mut web, &bare(look)));
     let conn = bench.by_hand();
-    conn.execute_batch("DROP TRIGGER ledger_stays; UPDATE ledger SET payload_hash = zeroblob(32) WHERE seq = 3").unwrap();
+    conn.execute_batch("DROP TRIGGER ledger_stays; UPDATE ledger SET payload_hash = zeroblob(32) WHERE seq = 3")
+        .unwrap();
     tidy(&mut bench, at(9 * 3_600));
     assert!(bench.verify().1.contains("record 3: its header, its hash or the record before it was changed"));
     assert_eq!(number(&conn, "SELECT count(*) FROM ledger WHERE seq = 3"), 1);
