@@ -35,7 +35,7 @@ pub fn of(times: &[i64], values: &[Option<f64>], kind: MetricType) -> Rolled {
         let present = || group.iter().filter_map(|(_, value)| *value);
         let count = present().count();
         if kind == MetricType::Counter {
-            columns[0].push(present().last());
+            columns[0].push(present().next_back());
         } else if count == 0 {
             columns.iter_mut().for_each(|column| column.push(None));
         } else {

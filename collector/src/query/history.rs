@@ -40,7 +40,7 @@ pub(super) fn pages(questions: &mut dyn Questions, asked: &pb::HistoryRequest) -
 
 /// There is no such series: which ones were perhaps meant.
 fn none(asked: &Asked, known: &[String]) -> Status {
-    if known.iter().any(|name| *name == asked.metric) {
+    if known.contains(&asked.metric) {
         return Status::not_found(format!("no series of {} has these labels", asked.metric));
     }
     let meant = nearest(&asked.metric, known.iter().map(String::as_str)).map(str::to_owned);

@@ -135,7 +135,7 @@ fn hour(conn: &Connection, now: i64) -> Result<usize> {
     let moved = all.samples();
     remove(conn, (host, &watcher, RECORD), &taken)?;
     let (times, received) = (all.times, all.received);
-    let mut parts: BTreeMap<i64, Vec<(u32, Vec<Option<f64>>)>> = BTreeMap::new();
+    let mut parts: BTreeMap<i64, Vec<Column>> = BTreeMap::new();
     for (id, mut values) in all.columns {
         values.resize(times.len(), None);
         parts.entry(i64::from(id / PARTS)).or_default().push((id, values));
@@ -200,7 +200,10 @@ fn source(row: &rusqlite::Row<'_>) -> Result<Source> {
 }
 
 /// Times and all columns of a merged chunk.
-type Opened = (Vec<i64>, Vec<(u32, Vec<Option<f64>>)>);
+type Opened = (Vec<i64>, Vec<Column>);
+
+/// Number of a series, and its values.
+type Column = (u32, Vec<Option<f64>>);
 
 fn open(block: &[u8]) -> Result<Opened> {
     let chunk = Chunk::open(block)?;
