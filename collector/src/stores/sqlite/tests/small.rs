@@ -210,3 +210,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_store_of_before_is_brought_here_with_its_payloads_and_samples() {
+    let folder = super::Folder::empty();
+    let path = folder.file("db");
+    let mut conn = rusqlite::Connection::open(&path).unwrap();
+    crate::stores::migrate::migrate(&mut conn, &path, &crate::stores::migrate::SQLITE[..1]).unwrap();
+    conn.execute_batch(
+        "INSERT INTO hosts VALUES (1, zeroblob(16), 'web1', 'active', '{}', 0, NULL, 0, '', 1);
+         INSERT INTO epochs VALUES (1, 1, zeroblob(16), 3, zeroblob(32), 0, 0, 0);
+         INSERT INTO ledger SELECT 1, 1, 1, CAST(zeroblob(58) || x'01' || zeroblob(9) AS BLOB), zeroblob(32), zeroblob(32), 77, 0, NULL, x'aa';
+         INSERT INTO ledger SELECT 2, 1, 2, CAST(zeroblob(58) || x'02' || zeroblob(9) AS BLOB), zeroblob(32), zeroblob(32), 78, 0, NULL, x'bb';
+         INSERT INTO chunks VALUES (1, 'disk', 0, 1, 0, 5, 6, x'00');",
+    )
+    .unwrap();
+    drop(conn);
+    drop(super::Sqlite::open(&path).unwrap());
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    assert_eq!(number(&conn, "SELECT count(*) FROM sample_payloads WHERE payload = x'aa' AND received_ms = 77"), 1);
+    assert_eq!(number(&conn, "SELECT count(*) FROM payloads WHERE payload = x'bb' AND seq = 2"), 1);
+    assert_eq!(number(&conn, "SELECT received_ms FROM chunks"), 77);
+    assert_eq!(number(&conn, "SELECT count(payload) FROM ledger"), 0);
+    assert_eq!(number(&conn, "PRAGMA auto_vacuum"), 2);
+}
