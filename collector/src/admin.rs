@@ -16,7 +16,7 @@ use plumb_proto::untrusted::Untrusted;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::printer::words::count;
+use crate::cli::printer::words::{bytes, count};
 use crate::config::Config;
 use crate::drift::policy::Policy;
 use crate::enroll::ca::Authority;
@@ -256,6 +256,8 @@ struct Checked {
     rules: usize,
     /// Hosts in the store; none: there is no store yet.
     hosts: Option<usize>,
+    /// Bytes on the disk by kind, about, largest first.
+    sizes: Vec<(String, u64)>,
     history: Option<History>,
 }
 
@@ -272,10 +274,17 @@ fn check(config: &Config, json: bool) -> Result<()> {
         let mut questions = store.questions()?;
         let rules = load_policy(config, &questions.schema()?)?.rules().len();
         let hosts = questions.hosts()?.len();
+        let sizes = questions.sizes()?;
         let (links, faults) = questions.verify()?;
-        Checked { configuration: "ok", rules, hosts: Some(hosts), history: Some(History { links, faults }) }
+        Checked { configuration: "ok", rules, hosts: Some(hosts), sizes, history: Some(History { links, faults }) }
     } else {
-        Checked { configuration: "ok", rules: load_policy(config, &[])?.rules().len(), hosts: None, history: None }
+        Checked {
+            configuration: "ok",
+            rules: load_policy(config, &[])?.rules().len(),
+            hosts: None,
+            sizes: Vec::new(),
+            history: None,
+        }
     };
     if json {
         print_line(&serde_json::to_string(&checked)?)?;
@@ -286,6 +295,10 @@ fn check(config: &Config, json: bool) -> Result<()> {
             Some(hosts) => print_line(&format!("store          ok, {}", count(hosts, "host", "hosts")))?,
             None => print_line(&format!("store          none yet: {} is made at the first start", path.display()))?,
         }
+    }
+    #[allow(clippy::cast_precision_loss)] // one decimal is shown
+    for (kind, size) in checked.sizes.iter().filter(|(_, size)| !json && *size > 0) {
+        print_line(&format!("  {kind:<20} {:>10}", bytes(*size as f64)))?;
     }
     let Some(History { links, faults }) = checked.history else { return Ok(()) };
     if !json && faults.is_empty() {

@@ -2,10 +2,12 @@
 
 mod alerts;
 mod approve;
+mod chart;
 pub mod connect;
 pub mod drift;
 mod events;
 mod facts;
+mod history;
 mod host;
 mod hosts;
 pub mod printer;
@@ -70,6 +72,7 @@ enum Command {
     Approve(approve::Arguments),
     Facts(facts::Arguments),
     Events(events::Arguments),
+    History(history::Arguments),
     Schema(schema::Arguments),
     Rules(rules::Arguments),
     Alerts(alerts::Arguments),
@@ -121,6 +124,7 @@ async fn command(cli: Cli, printer: &mut Printer) -> anyhow::Result<u8> {
         Command::Approve(arguments) => approve::run(arguments, &mut query, printer).await?,
         Command::Facts(arguments) => facts::run(arguments, &mut query, printer).await?,
         Command::Events(arguments) => events::run(arguments, &mut query, printer).await?,
+        Command::History(arguments) => history::run(arguments, &mut query, printer).await?,
         Command::Schema(arguments) => schema::run(arguments, &mut query, printer).await?,
         Command::Rules(arguments) => return rules::run(arguments, &mut query, printer).await,
         Command::Alerts(arguments) => return alerts::run(arguments, &mut query, printer).await,
@@ -173,7 +177,7 @@ mod tests {
         let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
         assert_eq!(
             names,
-            ["hosts", "host", "drift", "approve", "facts", "events", "schema", "rules", "alerts", "help"]
+            ["hosts", "host", "drift", "approve", "facts", "events", "history", "schema", "rules", "alerts", "help"]
         );
         for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
             let help = command.render_long_help().to_string();

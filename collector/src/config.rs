@@ -19,10 +19,13 @@ use crate::notify::Pace;
 use crate::notify::receivers::webhook::Webhook;
 use crate::notify::receivers::{Kind as ReceiverKind, ReceiverSettings};
 use crate::notify::route::{Route, Routes};
+use crate::store::Keep;
 use reader::{Reader, Section, labels, number, parsed, span, text, texts, yes};
 
 /// The sample: every setting at its default, or behind a `#` where there is none.
 pub const SAMPLE: &str = include_str!("../../packaging/collector.toml");
+/// The shortest retention: samples are merged by days.
+const DAY: Duration = Duration::from_secs(86_400);
 /// Where the configuration lies.
 pub const PATH: &str = "/etc/plumb/collector.toml";
 
@@ -48,6 +51,8 @@ pub struct Config {
     pub silent_after: Duration,
     /// An open drift is told again after this long; zero: never.
     pub repeat_after: Duration,
+    /// How long what is kept.
+    pub keep: Keep,
     /// How alerts are paced.
     pub pace: Pace,
     /// Who is told.
@@ -123,7 +128,8 @@ fn settings<'a>(
     defaults: &DeTable<'a>,
     examples: &DeTable<'a>,
 ) -> Option<Config> {
-    let mut top = Section::top(table, defaults, &["listen", "query", "drift", "notify", "receiver", "route"]);
+    let mut top =
+        Section::top(table, defaults, &["listen", "query", "drift", "retention", "notify", "receiver", "route"]);
     let state_dir = top.get(reader, "state_dir", path);
     let socket = top.get(reader, "socket", path);
     let policy_dirs = top.get(reader, "policy_dirs", texts);
@@ -145,6 +151,12 @@ fn settings<'a>(
     let silent_after = drift.get(reader, "silent_after", |value| at_least(Duration::from_secs(1), span(value)?));
     drift.end(reader);
 
+    let mut retention = reader.section("retention", table, defaults);
+    let mut kept = |key| retention.get(reader, key, |value| at_least(DAY, span(value)?));
+    let (samples, rollups) = (kept("samples"), kept("rollups"));
+    let (events, facts, drifts) = (kept("events"), kept("facts"), kept("drifts"));
+    retention.end(reader);
+
     let mut notify = reader.section("notify", table, defaults);
     let group_wait = notify.get(reader, "group_wait", span);
     let repeat_after = notify.get(reader, "repeat_after", span);
@@ -164,6 +176,7 @@ fn settings<'a>(
         query,
         silent_after: silent_after?,
         repeat_after: repeat_after?,
+        keep: Keep { samples: samples?, rollups: rollups?, events: events?, facts: facts?, drifts: drifts? },
         pace: Pace { group_wait: group_wait?, give_up_after: give_up_after? },
         receivers,
         routes,

@@ -84,6 +84,28 @@ impl Walk {
         }
     }
 
+    /// A run of records without their payloads, told by header and payload's hash, and where the chain stood before and
+    /// behind it. Their own hashes are not kept: which of them was changed cannot be told.
+    pub fn run(&mut self, first: u64, (prev, last): (&Hash, &Hash), records: &[([u8; Header::LEN], Hash)]) {
+        self.must_be_next(first);
+        let end = first.saturating_add(records.len() as u64);
+        let named = format!("records {first} to {}", end.saturating_sub(1));
+        let hash = records.iter().fold(*prev, |prev, (header, payload)| link(&prev, header, payload));
+        if *prev != self.hash {
+            self.fault(format!("{named}: what they follow was changed"));
+        } else if hash != *last {
+            self.fault(format!("{named}: one of them, or their hash, was changed"));
+        } else {
+            self.links += records.len() as u64;
+        }
+        (self.next, self.hash) = (end, *last);
+    }
+
+    /// Something else that does not hold.
+    pub fn broken(&mut self, fault: String) {
+        self.fault(fault);
+    }
+
     /// A declared gap.
     pub fn gap(&mut self, gap: &Tombstone) {
         self.must_be_next(gap.first);

@@ -10,6 +10,7 @@ pub mod config;
 pub mod drift;
 pub mod enroll;
 pub mod health;
+pub mod history;
 pub mod ingest;
 pub mod ledger;
 pub mod listen;

@@ -5,6 +5,7 @@ mod answers;
 mod decide;
 mod door;
 mod guard;
+mod history;
 mod limited;
 mod readers;
 mod remote;
@@ -114,6 +115,7 @@ impl Query for Service {
     type AlertsStream = Pages<pb::AlertsPage>;
     type RulesStream = Pages<pb::RulesPage>;
     type TestPolicyStream = Pages<pb::TestPolicyPage>;
+    type HistoryStream = Pages<pb::HistoryPage>;
 
     async fn hosts(&self, request: Request<pb::HostsRequest>) -> Answer<pb::HostsPage> {
         let hearing = self.hearing();
@@ -221,6 +223,12 @@ impl Query for Service {
         pages
             .extend(answers::chunks(answer.findings, |findings| pb::TestPolicyPage { findings, ..Default::default() }));
         Ok(answers::pages(pages))
+    }
+
+    async fn history(&self, request: Request<pb::HistoryRequest>) -> Answer<pb::HistoryPage> {
+        let asked = request.get_ref().clone();
+        let answer = self.ask(&request, move |questions| history::pages(questions, &asked)).await?;
+        Ok(answers::pages(answer))
     }
 
     async fn approve(&self, request: Request<pb::ApproveRequest>) -> Result<Response<pb::ApproveReply>, Status> {

@@ -218,7 +218,7 @@ impl Collector {
         tasks.spawn(query::serve(socket, remote, parts, readers, stopped.clone()));
         let parts = health::Parts { writer: writer.clone(), connections, reader: Arc::new(Mutex::new(reader)) };
         tasks.spawn(health::serve(health_listener, parts, stopped.clone()));
-        tasks.spawn(tick::run(writer.clone(), pipeline, policy, clock.clone(), stopped));
+        tasks.spawn(tick::run(writer.clone(), pipeline, (policy, config.keep), clock.clone(), stopped));
         Ok(Self { addresses, new_authority, authority, writer, notifier, clock, stop, tasks, thread, _lock: lock })
     }
 

@@ -13,9 +13,11 @@ use plumb_proto::model::{Payload, Severity, TableDecl};
 use plumb_proto::record::{Epoch, HostId, Record};
 use plumb_proto::time::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::alert::Transitions;
 use crate::drift::{Kind, KnownDrift};
+use crate::history::{Asked, History};
 use crate::view::{HostView, Touched};
 use rows::{Alert, AuditEntry, EventRow, Groups, Head, HostRow, Issuance, Message, Quarantined, TokenRow};
 use users::{UserIssuance, UserRow};
@@ -134,15 +136,31 @@ pub trait Tx {
     /// Inserts or updates a message.
     fn save_message(&mut self, message: &Message) -> Result<()>;
 
-    /// Drops payloads of the ledger that were received before this moment, a bounded number at a time; answers whether there
-    /// may be more. Their hashes stay, and so does the chain. Records that hold only samples keep theirs.
-    fn drop_payloads(&mut self, received_before: Timestamp) -> Result<bool>;
+    /// Makes the history smaller by one bounded step: drops what is older than it is kept, merges samples into hours and
+    /// days, packs the ledger. Answers whether there is more to do. No sample and no link of a chain is lost by it before
+    /// its time.
+    fn tidy(&mut self, now: Timestamp, keep: &Keep) -> Result<bool>;
 
     /// Writes what is there already, so that the commit behind it must reach the disk: whether the store takes something.
     fn touch(&mut self) -> Result<()>;
 
     /// Appends to the audit chain.
     fn audit(&mut self, entry: &AuditEntry) -> Result<()>;
+}
+
+/// How long what is kept, from its receipt on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Samples as they came.
+    pub samples: Duration,
+    /// Their rollups: least, greatest, sum and count of five minutes; of a counter, its last value.
+    pub rollups: Duration,
+    /// Events.
+    pub events: Duration,
+    /// Facts as they were.
+    pub facts: Duration,
+    /// Drifts that are over, and what was told of them.
+    pub drifts: Duration,
 }
 
 /// What a person approves.
@@ -224,6 +242,10 @@ pub trait Questions: Send {
     }
     /// Users of the query port by name, revoked ones too.
     fn users(&mut self) -> Result<Vec<UserRow>>;
+    /// The course of a metric on a host.
+    fn history(&mut self, host: &HostId, asked: &Asked) -> Result<History>;
+    /// What the store takes on the disk, in bytes, by kind, largest first: as far as it can be told without reading all.
+    fn sizes(&mut self) -> Result<Vec<(String, u64)>>;
     /// Messages, newest first, with what they hold.
     fn messages(&mut self, limit: usize) -> Result<Vec<(Message, Vec<Alert>)>>;
     /// Checks every chain of the ledger and of the audit from its begin; answers how many links held and what did not.

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod dense;
 pub mod migrate;
 pub mod sqlite;
 

@@ -81,10 +81,11 @@ pub fn pack(values: &[Option<f64>]) -> Packed {
     }
     let present = || values.iter().flatten().copied();
     let mut data = Vec::with_capacity(values.len());
-    match (0..=SCALES).find(|&scale| present().all(|value| whole(value, scale).is_some())) {
-        Some(scale) => {
+    let whole = whole_numbers(&present().collect::<Vec<_>>());
+    match whole {
+        Some((scale, numbers)) => {
             let mut last = 0;
-            for number in present().filter_map(|value| whole(value, scale)) {
+            for number in numbers {
                 put(&mut data, number - last);
                 last = number;
             }
@@ -131,8 +132,30 @@ pub fn unpack(packed: &Packed, count: usize) -> Result<Vec<Option<f64>>, Malform
     if data.is_empty() { Ok(values) } else { Err(Malformed("values left over")) }
 }
 
+/// Values as whole numbers and the power of ten (0 to 9) that makes them so; `None` if there is none that brings every one
+/// of them back to the bit.
+#[must_use]
+pub fn whole_numbers(values: &[f64]) -> Option<(u32, Vec<i64>)> {
+    let mut scale = 0;
+    let mut numbers = Vec::with_capacity(values.len());
+    while numbers.len() < values.len() {
+        match whole(values[numbers.len()], scale) {
+            Some(number) => numbers.push(number),
+            // what is whole by a smaller power may not be by a greater one: all are looked at again
+            None if scale < SCALES => {
+                scale += 1;
+                numbers.clear();
+            }
+            None => return None,
+        }
+    }
+    Some((scale, numbers))
+}
+
+/// The value of a whole number, from [`whole_numbers`].
+#[must_use]
 #[allow(clippy::cast_precision_loss)] // `whole` gives exact numbers only; foreign ones may lose digits, not more
-fn scaled(number: i64, scale: u32) -> f64 {
+pub fn scaled(number: i64, scale: u32) -> f64 {
     number as f64 / 10f64.powi(scale.cast_signed())
 }
 
@@ -147,8 +170,8 @@ fn whole(value: f64, scale: u32) -> Option<i64> {
     (scaled(number, scale).to_bits() == value.to_bits()).then_some(number)
 }
 
-/// Zig-zag, then seven bits a byte, as protobuf has it.
-fn put(bytes: &mut Vec<u8>, number: i64) {
+/// Appends a number: zig-zag, then seven bits a byte, as protobuf has it.
+pub fn put(bytes: &mut Vec<u8>, number: i64) {
     let mut rest = ((number << 1) ^ (number >> 63)).cast_unsigned();
     while rest >= 0x80 {
         bytes.push((rest & 0x7f) as u8 | 0x80);
@@ -157,7 +180,11 @@ fn put(bytes: &mut Vec<u8>, number: i64) {
     bytes.push(rest as u8);
 }
 
-fn take(bytes: &mut &[u8]) -> Result<i64, Malformed> {
+/// Reads a number from [`put`].
+///
+/// # Errors
+/// The bytes end within it, or it has more than 64 bits.
+pub fn take(bytes: &mut &[u8]) -> Result<i64, Malformed> {
     let mut number = 0u64;
     for position in 0..10 {
         let (&byte, rest) = bytes.split_first().ok_or(Malformed("number ends early"))?;

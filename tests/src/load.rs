@@ -18,7 +18,7 @@ use plumb_proto::frame::{Hello, Item, ToAgent, ToCollector};
 use plumb_proto::generated::ingest as pb;
 use plumb_proto::generated::ingest::ingest_client::IngestClient;
 use plumb_proto::model::{
-    Begin, Block, ColumnDecl, ColumnType, Fact, Outcome, Payload, Report, Role, Slice, TableDecl, Tell, Value,
+    Begin, ColumnDecl, ColumnType, Fact, Outcome, Payload, Report, Role, Slice, TableDecl, Tell, Value,
 };
 use plumb_proto::record::{Epoch, Hash, Moment, Sealer, genesis};
 use plumb_proto::secret::Secret;
@@ -29,16 +29,16 @@ use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::lab::Lab;
-use crate::trace::{Trace, Variant};
+use crate::trace::{Trace, Walk};
 
-/// From sample to sample.
-const TICK_MS: i64 = 10_000;
 /// Samples in a record.
 const TICKS: usize = 6;
 /// From record to record.
 const RECORD: Duration = Duration::from_secs(60);
 /// Every so many records a fact has changed.
 const CHANGE: u64 = 10;
+/// Watchers that tell the samples of a host.
+const WATCHERS: usize = 6;
 
 /// What the agents have seen of the collector so far.
 #[derive(Default)]
@@ -92,7 +92,7 @@ fn loaded(dir: &Path) -> Identity {
 #[must_use]
 pub fn run(port: u16, identities: Vec<Identity>, span: Duration, mut each_minute: impl FnMut(u64)) -> Seen {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let trace: &'static Trace = Box::leak(Box::new(Trace::read()));
+    let trace: &'static Trace = Box::leak(Box::new(Trace::load(1)));
     let seen = Rc::new(RefCell::new(Seen::default()));
     let sealer = Rc::new(RefCell::new(Sealer::new().expect("zstd")));
     let local = tokio::task::LocalSet::new();
@@ -126,8 +126,7 @@ pub fn run(port: u16, identities: Vec<Identity>, span: Duration, mut each_minute
 struct Agent {
     number: usize,
     phase: Duration,
-    variant: Variant<'static>,
-    trace: &'static Trace,
+    walk: Walk<'static>,
     sealer: Rc<RefCell<Sealer>>,
     dictionary: Dictionary,
     epoch: Epoch,
@@ -142,18 +141,9 @@ impl Agent {
         epoch.0[..8].copy_from_slice(&started);
         epoch.0[8..].copy_from_slice(&(number as u64).to_be_bytes());
         let phase = RECORD * u32::try_from(number).expect("small") / u32::try_from(of.max(1)).expect("small");
-        let variant = trace.variant(number as u64);
-        Self {
-            number,
-            phase,
-            variant,
-            trace,
-            sealer,
-            dictionary: Dictionary::default(),
-            epoch,
-            prev: genesis(epoch),
-            next: 1,
-        }
+        let begin = SystemClock::default().now() - RECORD + phase;
+        let walk = Walk::new(trace, number as u64 + 1, begin, WATCHERS);
+        Self { number, phase, walk, sealer, dictionary: Dictionary::default(), epoch, prev: genesis(epoch), next: 1 }
     }
 
     async fn report(mut self, port: u16, identity: &Identity, seen: &RefCell<Seen>) -> anyhow::Result<()> {
@@ -210,16 +200,6 @@ impl Agent {
     /// The next minute: six ticks of every series, a look that found nothing new, now and then a fact that changed.
     fn record(&mut self, now: Timestamp) -> anyhow::Result<plumb_proto::record::Record> {
         let (seq, first) = (self.next, self.next == 1);
-        let (times, values): (Vec<_>, Vec<_>) = (0..TICKS)
-            .map(|tick| {
-                let back = TICK_MS * i64::try_from(TICKS - tick).expect("small");
-                (Timestamp::from_millis(now.millis() - back), self.variant.tick().to_vec())
-            })
-            .unzip();
-        let column = |(place, (series, kind)): (usize, &(_, _))| {
-            (Clone::clone(series), *kind, values.iter().map(|row: &Vec<f64>| Some(row[place])).collect())
-        };
-        let columns = self.trace.series().iter().enumerate().map(column).collect();
         let changed = first || seq % CHANGE == (self.number as u64) % CHANGE;
         let slices = changed.then(|| Slice {
             table: "mount".to_owned(),
@@ -246,7 +226,7 @@ impl Agent {
             begin,
             tables: if first { vec![mount_table()] } else { Vec::new() },
             reports: vec![report],
-            blocks: vec![Block { watcher: "disk".to_owned(), times, columns }],
+            blocks: self.walk.blocks(TICKS),
         };
         let (raw, class) = encode(&payload, &mut self.dictionary)?;
         let moment = Moment { boot_id: [1; 16], t_boot_ns: seq * 60_000_000_000, wall: now };

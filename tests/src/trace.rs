@@ -1,122 +1,157 @@
-//! Seeded variants of what a real host's numbers do: the trace of `data/host_trace.csv.zst` (fifteen minutes of a machine at
-//! work, 60 series), bent for each host and each tick, so that no two stretches are the same. Data that repeats itself exactly
-//! would flatter any compressor.
+//! Seeded variants of the trace of a real host (`tests/data`), as long as one likes: each host walks through pieces of it in
+//! an order and a strength of its own, so that nothing repeats to the bit.
 
 use std::collections::BTreeMap;
 
-use plumb_proto::model::{MetricType, Series};
+use plumb_proto::model::{Block, MetricType, Series};
+use plumb_proto::time::Timestamp;
 
 use crate::random::Random;
 
-/// The trace itself: what is read once and shared by all variants.
+/// Ticks that are taken from the trace in one piece.
+const PIECE: usize = 30;
+/// The agent samples this often.
+pub const TICK_MS: i64 = 10_000;
+
+/// The trace itself.
 pub struct Trace {
-    series: Vec<(Series, MetricType)>,
-    rows: Vec<Vec<f64>>,
-    /// The smallest step of each series, as a power of ten.
-    decimals: Vec<i32>,
+    columns: Vec<Column>,
+    rows: usize,
+}
+
+struct Column {
+    series: Series,
+    kind: MetricType,
+    /// Decimals that it is told with.
+    scale: f64,
+    /// The greatest number that divides all values: memory moves in pages.
+    unit: f64,
+    values: Vec<f64>,
 }
 
 impl Trace {
-    /// Reads it.
+    /// Every `stride`-th row: the trace was taken once a second. 1: each second stands for ten.
     ///
     /// # Panics
-    /// The file in the tree is not as it should be.
+    /// The trace is damaged.
     #[must_use]
-    pub fn read() -> Self {
+    pub fn load(stride: usize) -> Self {
         let packed = include_bytes!("../data/host_trace.csv.zst");
         let text = String::from_utf8(zstd::decode_all(packed.as_slice()).expect("zstd")).expect("text");
         let mut lines = text.lines();
-        let name = |cell: &str| {
-            let kind = if cell.starts_with("C:") { MetricType::Counter } else { MetricType::Gauge };
-            (Series { name: cell[2..].to_lowercase(), labels: BTreeMap::new() }, kind)
+        let names: Vec<&str> = lines.next().expect("names").split(',').collect();
+        let rows: Vec<Vec<f64>> = lines
+            .step_by(stride)
+            .map(|line| line.split(',').map(|cell| cell.parse().expect("a number")).collect())
+            .collect();
+        let column = |(place, name): (usize, &&str)| {
+            let values: Vec<f64> = rows.iter().map(|row| row[place]).collect();
+            let scale = if values.iter().all(|value| value.fract() == 0.0) { 1.0 } else { 100.0 };
+            let unit = values.iter().fold(0u64, |unit, value| divisor(unit, (value * scale).round() as u64)).max(1);
+            Column {
+                series: Series { name: name[2..].to_lowercase(), labels: BTreeMap::new() },
+                kind: if name.starts_with("C:") { MetricType::Counter } else { MetricType::Gauge },
+                scale,
+                unit: unit as f64,
+                values,
+            }
         };
-        let series: Vec<_> = lines.next().expect("names").split(',').map(name).collect();
-        let (mut decimals, mut rows) = (vec![0; series.len()], Vec::new());
-        for line in lines {
-            let cells: Vec<&str> = line.split(',').collect();
-            for (place, cell) in cells.iter().enumerate() {
-                let behind = cell.split_once('.').map_or(0, |(_, behind)| i32::try_from(behind.len()).expect("short"));
-                decimals[place] = decimals[place].max(behind);
-            }
-            rows.push(cells.iter().map(|cell| cell.parse().expect("a number")).collect());
-        }
-        Self { series, rows, decimals }
+        Self { columns: names.iter().enumerate().map(column).collect(), rows: rows.len() }
     }
 
-    /// Names and types of the series.
+    /// Series of a host.
     #[must_use]
-    pub fn series(&self) -> &[(Series, MetricType)] {
-        &self.series
-    }
-
-    /// The host with this number: it begins somewhere in the trace and moves in its own measure.
-    #[must_use]
-    pub fn variant(&self, seed: u64) -> Variant<'_> {
-        let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x7065_6e64_756c_756d);
-        // neighbouring seeds are alike at first
-        for _ in 0..8 {
-            random.below(2);
-        }
-        let row = usize::try_from(random.below(self.rows.len() as u64)).expect("small");
-        let factors = self.series.iter().map(|_| 0.5 + part(&mut random)).collect();
-        Variant { trace: self, row, values: self.rows[row].clone(), factors, random }
+    pub fn series(&self) -> usize {
+        self.columns.len()
     }
 }
 
-/// The numbers of one host, tick by tick.
-pub struct Variant<'a> {
+fn divisor(one: u64, other: u64) -> u64 {
+    if other == 0 { one } else { divisor(other, one % other) }
+}
+
+/// One host's walk.
+pub struct Walk<'a> {
     trace: &'a Trace,
-    row: usize,
-    values: Vec<f64>,
-    factors: Vec<f64>,
     random: Random,
+    strength: f64,
+    at: usize,
+    left: usize,
+    /// Where each series stands; a counter's sum, a gauge's offset from the trace.
+    stand: Vec<f64>,
+    tick: i64,
+    begin: i64,
+    watchers: usize,
 }
 
-impl Variant<'_> {
-    /// The next value of each series, in the order of [`Trace::series`]. What stands still in the trace stands still; what
-    /// moves, moves as far as there, within a fifth, times the host's own measure.
-    pub fn tick(&mut self) -> &[f64] {
-        let trace = self.trace;
-        let next = (self.row + 1) % trace.rows.len();
-        let begins_anew = next == 0;
-        for (place, (_, kind)) in trace.series.iter().enumerate() {
-            let (was, is) = (trace.rows[self.row][place], trace.rows[next][place]);
-            let step = if begins_anew && *kind == MetricType::Counter { 0.0 } else { is - was };
-            if step != 0.0 {
-                let bent = step * self.factors[place] * (0.8 + 0.4 * part(&mut self.random));
-                let unit = 10_f64.powi(trace.decimals[place]);
-                let value = ((self.values[place] + bent) * unit).round() / unit;
-                self.values[place] = if begins_anew { is } else { value.max(0.0) };
+impl<'a> Walk<'a> {
+    /// Begins at a moment. The series are told by so many watchers.
+    #[must_use]
+    pub fn new(trace: &'a Trace, seed: u64, begin: Timestamp, watchers: usize) -> Self {
+        let mut random = Random::new(seed);
+        let own = 0.5 + random.share() * 4.0;
+        let stand = trace.columns.iter().map(|column| match column.kind {
+            MetricType::Counter => column.values[0] * own,
+            MetricType::Gauge => 0.0,
+        });
+        // agents do not tick on the second
+        let begin = begin.millis() + (random.share() * 10_000.0) as i64;
+        let stand = stand.collect();
+        Self { trace, random, strength: 1.0, at: 0, left: 0, stand, tick: 0, begin, watchers }
+    }
+
+    /// The next ticks of all series, a block for each watcher.
+    pub fn blocks(&mut self, ticks: usize) -> Vec<Block> {
+        let mut values: Vec<Vec<Option<f64>>> = vec![Vec::with_capacity(ticks); self.trace.columns.len()];
+        for _ in 0..ticks {
+            self.step();
+            for (place, column) in self.trace.columns.iter().enumerate() {
+                let value = match column.kind {
+                    MetricType::Counter => self.stand[place],
+                    MetricType::Gauge => (column.values[self.at] + self.stand[place]).max(0.0),
+                };
+                let unit = column.unit / column.scale;
+                let whole = (value / unit).round() * column.unit;
+                values[place].push(Some(whole.round() / column.scale));
             }
         }
-        self.row = next;
-        &self.values
+        let first = self.tick - ticks as i64;
+        let times: Vec<Timestamp> =
+            (first..self.tick).map(|tick| Timestamp::from_millis(self.begin + tick * TICK_MS)).collect();
+        let each = self.trace.columns.len().div_ceil(self.watchers);
+        let columns = self.trace.columns.iter().zip(values);
+        let columns: Vec<_> = columns.map(|(column, values)| (column.series.clone(), column.kind, values)).collect();
+        let block = |(number, columns): (usize, &[_])| Block {
+            watcher: format!("watcher{number}"),
+            times: times.clone(),
+            columns: columns.to_vec(),
+        };
+        columns.chunks(each).enumerate().map(block).collect()
     }
-}
 
-/// Between 0 and 1.
-#[allow(clippy::cast_precision_loss)]
-fn part(random: &mut Random) -> f64 {
-    random.below(1 << 20) as f64 / f64::from(1 << 20)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_counter_never_falls_and_two_hosts_differ_and_a_seed_repeats() {
-        let trace = Trace::read();
-        let (mut one, mut same, mut other) = (trace.variant(1), trace.variant(1), trace.variant(2));
-        let mut before = one.tick().to_vec();
-        assert_eq!(before, same.tick());
-        assert_ne!(before, other.tick());
-        for _ in 0..2_000 {
-            let now = one.tick().to_vec();
-            for (place, (series, kind)) in trace.series().iter().enumerate() {
-                assert!(*kind == MetricType::Gauge || now[place] >= before[place], "{series} fell");
+    fn step(&mut self) {
+        if self.left == 0 {
+            self.left = PIECE.min(self.trace.rows - 1);
+            let before = self.at;
+            self.at = 1 + self.random.bits() as usize % (self.trace.rows - self.left);
+            self.strength = 0.3 + self.random.share() * 1.2;
+            // a gauge goes on from where it was, and finds back to the trace in time
+            for (column, stand) in self.trace.columns.iter().zip(&mut self.stand) {
+                if column.kind == MetricType::Gauge {
+                    *stand = (*stand + column.values[before] - column.values[self.at]) * 0.5;
+                }
             }
-            before = now;
+        } else {
+            self.at += 1;
+        }
+        self.left -= 1;
+        self.tick += 1;
+        for (column, stand) in self.trace.columns.iter().zip(&mut self.stand) {
+            if column.kind == MetricType::Counter {
+                let grown = column.values[self.at] - column.values[self.at - 1];
+                let noise = 0.8 + self.random.share() * 0.4;
+                *stand += (grown * self.strength * noise * column.scale).round() / column.scale;
+            }
         }
     }
 }

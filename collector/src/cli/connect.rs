@@ -13,9 +13,9 @@ use hyper_util::rt::TokioIo;
 use plumb_proto::generated::query::query_client::QueryClient;
 use plumb_proto::generated::query::{
     AlertsPage, AlertsRequest, ApproveReply, ApproveRequest, Drift, DriftsRequest, Event, EventsRequest, FactsRequest,
-    GroupHostRequest, Host, HostPart, HostReply, HostRequest, HostsRequest, RenameHostRequest, RetireHostRequest,
-    RevokeHostRequest, Row, Rule, RulesRequest, SchemaRequest, TestPolicyPage, TestPolicyRequest, TestReceiverReply,
-    TestReceiverRequest,
+    GroupHostRequest, HistoryPage, HistoryRequest, Host, HostPart, HostReply, HostRequest, HostsRequest,
+    RenameHostRequest, RetireHostRequest, RevokeHostRequest, Row, Rule, RulesRequest, SchemaRequest, TestPolicyPage,
+    TestPolicyRequest, TestReceiverReply, TestReceiverRequest,
 };
 use plumb_proto::limits;
 use plumb_proto::model::TableDecl;
@@ -170,6 +170,17 @@ impl Query {
     /// Events, oldest first.
     pub(super) async fn events(&mut self, request: EventsRequest) -> Result<Vec<Event>> {
         pages(self.0.events(request).await, |page| page.events).await
+    }
+
+    /// The course of a metric.
+    pub(super) async fn history(&mut self, request: HistoryRequest) -> Result<HistoryPage> {
+        let parts = pages(self.0.history(request).await, |page| vec![page]).await?;
+        let mut whole = HistoryPage::default();
+        for part in parts {
+            (whole.step_ms, whole.left_out) = (part.step_ms, part.left_out);
+            whole.courses.extend(part.courses);
+        }
+        Ok(whole)
     }
 
     /// Tables.

@@ -116,7 +116,7 @@ pub(super) fn named(questions: &mut dyn Questions, drifts: &[KnownDrift]) -> Res
     Ok(drifts.iter().map(|each| drift(&name(each), each)).collect())
 }
 
-fn series_labels(series: &Series) -> Vec<wire::Label> {
+pub(super) fn series_labels(series: &Series) -> Vec<wire::Label> {
     let label = |(name, value): (&String, &plumb_proto::untrusted::Untrusted)| wire::Label {
         name: name.clone(),
         value: value.as_bytes().to_vec(),

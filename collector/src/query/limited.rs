@@ -11,6 +11,7 @@ use plumb_proto::time::Timestamp;
 
 use crate::change_set::Change;
 use crate::drift::KnownDrift;
+use crate::history::{Asked, History};
 use crate::store::rows::{Alert, EventRow, Groups, HostRow, Message};
 use crate::store::users::UserRow;
 use crate::store::{DriftFilter, EventFilter, FactFilter, Questions};
@@ -90,6 +91,15 @@ impl Questions for Limited<'_> {
 
     fn events(&mut self, host: &HostId, filter: &EventFilter) -> Result<Vec<(u64, EventRow)>> {
         if self.is_ours(host)? { self.all.events(host, filter) } else { Ok(Vec::new()) }
+    }
+
+    fn history(&mut self, host: &HostId, asked: &Asked) -> Result<History> {
+        if self.is_ours(host)? { self.all.history(host, asked) } else { bail!("host {host} is not enrolled") }
+    }
+
+    /// Of the whole store: nobody who is limited asks.
+    fn sizes(&mut self) -> Result<Vec<(String, u64)>> {
+        Ok(Vec::new())
     }
 
     fn declarations(&mut self, groups: &Groups) -> Result<Vec<(TableDecl, u64)>> {

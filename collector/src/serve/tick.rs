@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::drift::policy::Policy;
 use crate::pipeline::Pipeline;
 use crate::retention;
+use crate::store::Keep;
 use crate::store::rows::HostState;
 use crate::worker::{Weight, Writer};
 
@@ -26,8 +27,8 @@ const HOSTS: usize = 64;
 const MOST: usize = 1_024;
 /// Hosts of which everything is judged, in one step.
 const SWEEPS: usize = 16;
-/// What is no longer needed is dropped this often.
-const RETENTION: Duration = Duration::from_secs(300);
+/// The history is made smaller this often, and as long as there is something to do at each step.
+const RETENTION: Duration = Duration::from_secs(60);
 /// Everything of a host is judged this often, and once after the start.
 const SWEEP: Duration = Duration::from_secs(3600);
 
@@ -35,7 +36,7 @@ const SWEEP: Duration = Duration::from_secs(3600);
 pub(super) async fn run(
     writer: Writer,
     pipeline: Arc<Pipeline>,
-    policy: Arc<Policy>,
+    (policy, keep): (Arc<Policy>, Keep),
     clock: Arc<dyn Clock>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<()> {
@@ -48,7 +49,7 @@ pub(super) async fn run(
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
             _ = interval.tick() => {}
         }
-        if let Err(error) = step(&writer, &pipeline, &policy, &clock, &mut turns).await {
+        if let Err(error) = step(&writer, &pipeline, (&policy, keep), &clock, &mut turns).await {
             tracing::error!("tick: {error:#}");
         }
     }
@@ -57,7 +58,7 @@ pub(super) async fn run(
 async fn step(
     writer: &Writer,
     pipeline: &Arc<Pipeline>,
-    policy: &Arc<Policy>,
+    (policy, keep): (&Arc<Policy>, Keep),
     clock: &Arc<dyn Clock>,
     turns: &mut Turns,
 ) -> Result<()> {
@@ -70,7 +71,7 @@ async fn step(
     }
     if turns.is_retention_due(clock.monotonic()) {
         let now = clock.now();
-        let more = writer.call(Weight::default(), move |tx| retention::sweep(tx, now)).await?;
+        let more = writer.call(Weight::default(), move |tx| retention::sweep(tx, now, &keep)).await?;
         turns.retained(clock.monotonic(), more);
     }
     for group in turns.next(clock.monotonic()) {
@@ -174,7 +175,7 @@ mod tests {
         turns.retained(at(0), true);
         assert!(turns.is_retention_due(at(1)));
         turns.retained(at(1), false);
-        assert!(!turns.is_retention_due(at(300)) && turns.is_retention_due(at(301)));
+        assert!(!turns.is_retention_due(at(60)) && turns.is_retention_due(at(61)));
     }
 
     #[test]

@@ -12,8 +12,11 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode};
 
 /// The steps of the embedded engine, in order; the number of a step is its position, from 1.
-pub const SQLITE: &[&str] =
-    &[include_str!("../../migrations/sqlite/0001_begin.sql"), include_str!("../../migrations/sqlite/0002_users.sql")];
+pub const SQLITE: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_begin.sql"),
+    include_str!("../../migrations/sqlite/0002_users.sql"),
+    include_str!("../../migrations/sqlite/0003_small.sql"),
+];
 
 /// `application_id` of a plumb database: "plmb".
 const APPLICATION: i64 = 0x706c_6d62;

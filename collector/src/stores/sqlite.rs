@@ -11,19 +11,25 @@ mod changes;
 mod codec;
 mod drifts;
 mod events;
+mod expire;
 mod facts;
+mod history;
 mod hosts;
 mod ledger;
 mod load;
+mod merge;
 mod outbox;
 mod packer;
 mod questions;
 mod samples;
+mod segments;
+mod sizes;
 mod sql;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod tx;
 mod users;
 mod verify;
@@ -85,11 +91,16 @@ impl Sqlite {
         made.with_context(|| format!("open {}", path.display()))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = connect(path, flags)?;
+        // takes effect on a new file only; one of before is rewritten below
+        conn.pragma_update(None, "auto_vacuum", "incremental").map_err(|error| migrate::explain(error, path))?;
         conn.pragma_update(None, "journal_mode", "wal").map_err(|error| migrate::explain(error, path))?;
         conn.pragma_update(None, "synchronous", "full")?;
         conn.pragma_update(None, "foreign_keys", true)?;
         conn.pragma_update(None, "journal_size_limit", WAL_KEPT)?;
         migrate::migrate(&mut conn, path, migrate::SQLITE)?;
+        if conn.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0))? == 0 {
+            conn.execute_batch("PRAGMA auto_vacuum = incremental; VACUUM").context("rewrite the database once")?;
+        }
         Ok(Self {
             conn,
             path: path.to_owned(),

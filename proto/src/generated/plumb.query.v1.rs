@@ -567,6 +567,62 @@ pub struct Finding {
     #[prost(string, optional, tag = "8")]
     pub unknown: ::core::option::Option<::prost::alloc::string::String>,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HistoryRequest {
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub metric: ::prost::alloc::string::String,
+    /// Series with all these labels only.
+    #[prost(message, repeated, tag = "3")]
+    pub labels: ::prost::alloc::vec::Vec<Label>,
+    #[prost(sint64, tag = "4")]
+    pub since_ms: i64,
+    #[prost(sint64, tag = "5")]
+    pub until_ms: i64,
+    /// Between two points; as it looks best if it is not there.
+    #[prost(uint64, optional, tag = "6")]
+    pub step_ms: ::core::option::Option<u64>,
+    /// Counters as they stand, not how much they grow in a second.
+    #[prost(bool, tag = "7")]
+    pub raw: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HistoryPage {
+    #[prost(uint64, tag = "1")]
+    pub step_ms: u64,
+    /// How many series more there are.
+    #[prost(uint32, tag = "2")]
+    pub left_out: u32,
+    #[prost(message, repeated, tag = "3")]
+    pub courses: ::prost::alloc::vec::Vec<Course>,
+}
+/// The course of one series.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Course {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub labels: ::prost::alloc::vec::Vec<crate::generated::model::Label>,
+    /// The values are growth in a second.
+    #[prost(bool, tag = "3")]
+    pub rate: bool,
+    /// From the first step that has a sample to the last; those without are there, too.
+    #[prost(message, repeated, tag = "4")]
+    pub points: ::prost::alloc::vec::Vec<Point>,
+}
+/// One step. Without values: a gap.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Point {
+    #[prost(sint64, tag = "1")]
+    pub at_ms: i64,
+    #[prost(double, optional, tag = "2")]
+    pub mean: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "3")]
+    pub least: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "4")]
+    pub greatest: ::core::option::Option<f64>,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum HostState {
@@ -1029,6 +1085,31 @@ pub mod query_client {
                 .insert(GrpcMethod::new("plumb.query.v1.Query", "TestPolicy"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// The course of a metric.
+        pub async fn history(
+            &mut self,
+            request: impl tonic::IntoRequest<super::HistoryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::HistoryPage>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/plumb.query.v1.Query/History",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("plumb.query.v1.Query", "History"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1165,6 +1246,17 @@ pub mod query_server {
             &self,
             request: tonic::Request<super::TestPolicyRequest>,
         ) -> std::result::Result<tonic::Response<Self::TestPolicyStream>, tonic::Status>;
+        /// Server streaming response type for the History method.
+        type HistoryStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::HistoryPage, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The course of a metric.
+        async fn history(
+            &self,
+            request: tonic::Request<super::HistoryRequest>,
+        ) -> std::result::Result<tonic::Response<Self::HistoryStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct QueryServer<T> {
@@ -1901,6 +1993,52 @@ pub mod query_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TestPolicySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/plumb.query.v1.Query/History" => {
+                    #[allow(non_camel_case_types)]
+                    struct HistorySvc<T: Query>(pub Arc<T>);
+                    impl<
+                        T: Query,
+                    > tonic::server::ServerStreamingService<super::HistoryRequest>
+                    for HistorySvc<T> {
+                        type Response = super::HistoryPage;
+                        type ResponseStream = T::HistoryStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::HistoryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Query>::history(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HistorySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -5,6 +5,7 @@ use plumb_proto::record::Epoch;
 
 use super::super::*;
 use crate::alert::Transitions;
+use crate::store::Keep;
 use crate::store::rows::*;
 
 /// As much of a store as the pipeline needs: it forgets records, and keeps the view, drifts and alerts.
@@ -127,7 +128,7 @@ impl Tx for Desk {
     fn pass_over(&mut self, _: &str, _: &[(u64, u32)]) -> Result<()> {
         unreachable!()
     }
-    fn drop_payloads(&mut self, _: Timestamp) -> Result<bool> {
+    fn tidy(&mut self, _: Timestamp, _: &Keep) -> Result<bool> {
         unreachable!()
     }
     fn outbox(&mut self, _: &str, _: usize) -> Result<Vec<Alert>> {

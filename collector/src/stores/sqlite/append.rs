@@ -55,7 +55,7 @@ pub fn append(
     for (position, block) in payload.blocks.iter().enumerate() {
         view.take_block(block, shift_ms, &mut touched);
         let keep = (&*view, &mut cached.series);
-        samples::write(conn, (cached.no, place.receipt, position), keep, (block, shift_ms), packer)?;
+        samples::write(conn, (cached.no, place.receipt, position, incoming.received), keep, (block, shift_ms), packer)?;
     }
     Ok(Some(touched))
 }

@@ -3,13 +3,13 @@
 use anyhow::{Context, Result, bail};
 use plumb_proto::dictionary::Dictionary;
 use plumb_proto::frame::{DropReason, Tombstone};
-use plumb_proto::record::{Epoch, Hash, HostId, Record, genesis, sha256};
+use plumb_proto::record::{Class, Epoch, Hash, HostId, Record, genesis, sha256};
 use plumb_proto::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::hosts;
 use super::packer::{self, Packer};
 use super::sql::{int, uint};
+use super::{hosts, segments};
 use crate::store::Incoming;
 use crate::store::rows::{Head, Quarantined};
 
@@ -19,6 +19,26 @@ pub const UNREADABLE: usize = 4 << 10;
 const MOST: u64 = i64::MAX.cast_unsigned();
 /// Records whose payload is dropped in one transaction.
 const DROPPED_AT_ONCE: i64 = 1_000;
+
+macro_rules! insert_into {
+    ($table:literal) => {
+        concat!("INSERT INTO ", $table, " (receipt, epoch, seq, received_ms, payload) VALUES (?1, ?2, ?3, ?4, ?5)")
+    };
+}
+
+macro_rules! drop_from {
+    ($table:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE receipt IN (SELECT receipt FROM ",
+            $table,
+            " ORDER BY receipt LIMIT ?1) ",
+            "AND received_ms < ?2"
+        )
+    };
+}
+
 /// Quarantined records of one host: the newest stay.
 pub const QUARANTINE: i64 = 256;
 
@@ -56,10 +76,13 @@ fn advance(conn: &Connection, epoch: i64, next: u64, hash: &Hash, received: Time
     Ok(())
 }
 
-/// The hash of a record that is there.
-pub fn record_hash(conn: &Connection, epoch: i64, seq: u64) -> Result<Option<Hash>> {
+/// The hash of a record that is there, by the number of its epoch and its id.
+pub fn record_hash(conn: &Connection, (epoch, id): (i64, Epoch), seq: u64) -> Result<Option<Hash>> {
     let mut statement = conn.prepare_cached("SELECT hash FROM ledger WHERE epoch = ?1 AND seq = ?2")?;
-    Ok(statement.query_row(params![epoch, int(seq)?], |row| row.get(0)).optional()?.map(Hash))
+    match statement.query_row(params![epoch, int(seq)?], |row| row.get(0)).optional()? {
+        Some(hash) => Ok(Some(Hash(hash))),
+        None => segments::record_hash(conn, epoch, id, seq),
+    }
 }
 
 /// Where a record went.
@@ -79,7 +102,7 @@ pub fn append(conn: &Connection, host: i64, incoming: &Incoming<'_>, packer: &mu
     let hash = plumb_proto::record::link(prev, &header_bytes, &payload_hash);
     let named = || format!("record {} of epoch {} of host {}", header.seq, header.epoch, incoming.host);
     if header.seq < head.next_seq {
-        let kept = epoch.map(|epoch| record_hash(conn, epoch, header.seq)).transpose()?.flatten();
+        let kept = epoch.map(|no| record_hash(conn, (no, header.epoch), header.seq)).transpose()?.flatten();
         return match kept {
             Some(kept) if kept != hash => bail!("{} is there already, with another hash", named()),
             _ => Ok(None),
@@ -93,7 +116,7 @@ pub fn append(conn: &Connection, host: i64, incoming: &Incoming<'_>, packer: &mu
     }
     let epoch = epoch.map_or_else(|| begin(conn, host, &head, incoming.received), Ok)?;
     let reason = incoming.payload.err();
-    let kept = if reason.is_some() { &payload[..payload.len().min(UNREADABLE)] } else { payload };
+    let kept = reason.map(|_| &payload[..payload.len().min(UNREADABLE)]);
     let mut statement = conn.prepare_cached(
         "INSERT INTO ledger (epoch, seq, header, payload_hash, hash, received_ms, skew_ms, reason, payload)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -109,6 +132,14 @@ pub fn append(conn: &Connection, host: i64, incoming: &Incoming<'_>, packer: &mu
         reason,
         kept
     ])?;
+    if kept.is_none() {
+        let sql = match header.class {
+            Class::Samples => insert_into!("sample_payloads"),
+            _ => insert_into!("payloads"),
+        };
+        let received = incoming.received.millis();
+        conn.prepare_cached(sql)?.execute(params![receipt, epoch, int(header.seq)?, received, payload])?;
+    }
     advance(conn, epoch, header.seq + 1, &hash, incoming.received)?;
     if let Some(declared) = incoming.declared {
         let packed = packer.pack(declared)?;
@@ -203,27 +234,10 @@ pub fn quarantine(conn: &Connection, what: &Quarantined, received: Timestamp) ->
     Ok(())
 }
 
-/// Drops payloads that were received before a moment, a thousand records at a time; answers whether there may be more.
-/// Samples keep theirs until they are merged into hours, and what could not be opened keeps what is left of it.
-pub fn drop_payloads(conn: &Connection, before: Timestamp) -> Result<bool> {
-    let mut statement = conn.prepare_cached("SELECT receipt FROM retention")?;
-    let from: i64 = statement.query_row([], |row| row.get(0)).optional()?.unwrap_or(0);
-    let mut statement = conn.prepare_cached(
-        "SELECT max(receipt), count(*) FROM (SELECT receipt, received_ms FROM ledger WHERE receipt > ?1 ORDER BY receipt
-         LIMIT ?2) WHERE received_ms < ?3",
-    )?;
-    let (through, count): (Option<i64>, i64) =
-        statement.query_row(params![from, DROPPED_AT_ONCE, before.millis()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let Some(through) = through else { return Ok(false) };
-    // byte 59 of a header is its class; 1: samples only
-    conn.prepare_cached(
-        "UPDATE ledger SET payload = NULL WHERE receipt > ?1 AND receipt <= ?2 AND received_ms < ?3 AND reason IS NULL
-         AND payload IS NOT NULL AND substr(header, 59, 1) <> x'01'",
-    )?
-    .execute(params![from, through, before.millis()])?;
-    conn.prepare_cached(
-        "INSERT INTO retention (one, receipt) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET receipt = ?1",
-    )?
-    .execute([through])?;
-    Ok(count == DROPPED_AT_ONCE)
+/// Drops payloads of samples, or of everything else, that were received before a moment, a thousand at a time; answers
+/// whether there may be more. What could not be opened keeps what is left of it.
+pub fn drop_payloads(conn: &Connection, samples: bool, before: Timestamp) -> Result<bool> {
+    let sql = if samples { drop_from!("sample_payloads") } else { drop_from!("payloads") };
+    let dropped = conn.prepare_cached(sql)?.execute(params![DROPPED_AT_ONCE, before.millis()])?;
+    Ok(i64::try_from(dropped)? == DROPPED_AT_ONCE)
 }

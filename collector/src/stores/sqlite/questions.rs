@@ -10,9 +10,10 @@ use plumb_proto::record::HostId;
 use plumb_proto::time::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{audit, changes, codec, drifts, events, hosts, load, outbox, users, verify};
+use super::{audit, changes, codec, drifts, events, history, hosts, load, outbox, sizes, users, verify};
 use crate::change_set::Change;
 use crate::drift::KnownDrift;
+use crate::history::{Asked, History};
 use crate::store::rows::{Alert, EventRow, Groups, HostRow, HostState, Message};
 use crate::store::users::UserRow;
 use crate::store::{DriftFilter, EventFilter, FactFilter, Questions};
@@ -98,6 +99,16 @@ impl Questions for Reader {
 
     fn users(&mut self) -> Result<Vec<UserRow>> {
         users::all(&self.conn)
+    }
+
+    fn history(&mut self, host: &HostId, asked: &Asked) -> Result<History> {
+        let snapshot = self.snapshot()?;
+        let no = hosts::number(&snapshot, host)?;
+        history::read(&snapshot, no, asked)
+    }
+
+    fn sizes(&mut self) -> Result<Vec<(String, u64)>> {
+        sizes::read(&*self.snapshot()?)
     }
 
     fn messages(&mut self, limit: usize) -> Result<Vec<(Message, Vec<Alert>)>> {

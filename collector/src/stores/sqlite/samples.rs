@@ -10,10 +10,23 @@ use rusqlite::{Connection, params};
 use super::codec;
 use super::packer::{self, Packer};
 use super::sql::{time, word};
+use crate::stores::dense::Chunk;
 use crate::view::{HostView, Touched};
 
-/// A chunk of one record. Hours and days (1 and 2) are merged of these.
-const RECORD: i64 = 0;
+/// A chunk of one record.
+pub const RECORD: i64 = 0;
+/// A chunk of an hour, merged of those of records.
+pub const HOUR: i64 = 1;
+/// A chunk of a day, merged of those of hours.
+pub const DAY: i64 = 2;
+/// Rollups of a day whose samples are no longer kept.
+pub const ROLLUP: i64 = 3;
+/// A chunk that cannot be read; it stays as it was.
+pub const UNREADABLE: i64 = 9;
+/// Series in one merged chunk, at most: those whose number divided by this is its position.
+pub const PARTS: u32 = 64;
+/// Samples of a series that are replayed from a merged chunk, if there is none of a record.
+const REPLAYED_TICKS: usize = 120;
 /// A counter that keeps growing has the moment written down once it has moved on by so much: after a restart it is at
 /// most this old. One that grows seldom is exact.
 const RISEN_EVERY_MS: i64 = 15 * 60 * 1000;
@@ -42,14 +55,14 @@ fn kind_to(kind: MetricType) -> &'static str {
     }
 }
 
-fn parse_kind(word: &str) -> Option<MetricType> {
+pub fn parse_kind(word: &str) -> Option<MetricType> {
     [MetricType::Counter, MetricType::Gauge].into_iter().find(|each| kind_to(*each) == word)
 }
 
 /// Writes one block as a chunk, numbering series that are new. `view` has taken it up already.
 pub fn write(
     conn: &Connection,
-    (host, receipt, position): (i64, i64, usize),
+    (host, receipt, position, received): (i64, i64, usize, Timestamp),
     (view, ids): (&HostView, &mut SeriesIds),
     (block, shift_ms): (&Block, i64),
     packer: &mut Packer,
@@ -76,12 +89,13 @@ pub fn write(
     }
     let packed = packer.pack(&codec::block_to(&times, &columns))?;
     let mut statement = conn.prepare_cached(
-        "INSERT INTO chunks (host, watcher, span, start_ms, receipt, position, end_ms, block)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO chunks (host, watcher, span, start_ms, receipt, position, end_ms, block, received_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     let (start, end) = (start.millis(), end.millis());
     let position = i64::try_from(position)?;
-    statement.execute(params![host, block.watcher, RECORD, start, receipt, position, end, packed])?;
+    let received = received.millis();
+    statement.execute(params![host, block.watcher, RECORD, start, receipt, position, end, packed, received])?;
     Ok(())
 }
 
@@ -145,6 +159,39 @@ fn newest(
         });
         blocks.push(Block { watcher: watcher.to_owned(), times, columns: columns.collect::<Result<_>>()? });
     }
+    if blocks.is_empty() {
+        return newest_merged(conn, host, watcher, by_id);
+    }
     blocks.reverse();
+    Ok(blocks)
+}
+
+/// The end of the newest merged chunks of a watcher that has said nothing for longer.
+fn newest_merged(
+    conn: &Connection,
+    host: i64,
+    watcher: &str,
+    by_id: &HashMap<u32, (Series, MetricType)>,
+) -> Result<Vec<Block>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT block FROM chunks c WHERE host = ?1 AND watcher = ?2 AND span IN (1, 2) AND end_ms =
+         (SELECT max(end_ms) FROM chunks WHERE host = ?1 AND watcher = ?2 AND span = c.span AND position = c.position)
+         ORDER BY span DESC",
+    )?;
+    let mut rows = statement.query(params![host, watcher])?;
+    let mut blocks = Vec::new();
+    while let Some(row) = rows.next()? {
+        let chunk = Chunk::open(row.get_ref(0)?.as_blob()?)?;
+        let times = chunk.times()?;
+        let from = times.len().saturating_sub(REPLAYED_TICKS);
+        let times = times[from..].iter().copied().map(Timestamp::from_millis).collect();
+        let mut columns = Vec::new();
+        for id in chunk.ids() {
+            let (series, kind) = by_id.get(&id).with_context(|| format!("series {id} has no name"))?;
+            let values = chunk.column(id)?.unwrap_or_default();
+            columns.push((series.clone(), *kind, values.get(from..).unwrap_or_default().to_vec()));
+        }
+        blocks.push(Block { watcher: watcher.to_owned(), times, columns });
+    }
     Ok(blocks)
 }

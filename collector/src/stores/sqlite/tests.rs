@@ -2,6 +2,7 @@
 
 mod files;
 mod rows;
+mod small;
 
 use plumb_proto::model::Payload;
 use plumb_proto::record::Epoch;
@@ -9,9 +10,19 @@ use rusqlite::Connection;
 
 use super::Sqlite;
 use super::testing::Folder;
-use crate::store::Store;
+use crate::store::{Keep, Store};
 use crate::stores::contract::bench::{Sender, commit, host_row};
 use crate::view::HostView;
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+/// As shipped, with samples for three days.
+const KEEP: Keep = Keep {
+    samples: DAY.saturating_mul(3),
+    rollups: DAY.saturating_mul(9),
+    events: DAY.saturating_mul(9),
+    facts: DAY.saturating_mul(9),
+    drifts: DAY.saturating_mul(9),
+};
 
 struct Bench {
     store: Sqlite,

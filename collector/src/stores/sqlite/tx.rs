@@ -13,12 +13,12 @@ use rusqlite::Connection;
 
 use super::cache::Cache;
 use super::packer::Packer;
-use super::{append, audit, drifts, events, facts, hosts, ledger, outbox, users};
+use super::{append, audit, drifts, events, facts, hosts, ledger, outbox, tidy, users};
 use crate::alert::Transitions;
 use crate::drift::KnownDrift;
 use crate::store::rows::{Alert, AuditEntry, Head, HostRow, Issuance, Message, Quarantined, TokenRow};
 use crate::store::users::{UserIssuance, UserRow};
-use crate::store::{Approval, Incoming, Tx};
+use crate::store::{Approval, Incoming, Keep, Tx};
 use crate::view::{HostView, Touched};
 
 /// A transaction that has begun.
@@ -97,7 +97,7 @@ impl Tx for SqliteTx<'_> {
 
     fn record_hash(&mut self, host: &HostId, epoch: &Epoch, seq: u64) -> Result<Option<Hash>> {
         match self.epoch(host, epoch)? {
-            Some((no, head)) if seq < head.next_seq => ledger::record_hash(self.conn, no, seq),
+            Some((no, head)) if seq < head.next_seq => ledger::record_hash(self.conn, (no, head.epoch), seq),
             _ => Ok(None),
         }
     }
@@ -189,8 +189,8 @@ impl Tx for SqliteTx<'_> {
         outbox::save(self.conn, message)
     }
 
-    fn drop_payloads(&mut self, received_before: Timestamp) -> Result<bool> {
-        ledger::drop_payloads(self.conn, received_before)
+    fn tidy(&mut self, now: Timestamp, keep: &Keep) -> Result<bool> {
+        tidy::step(self.conn, now, keep)
     }
 
     fn touch(&mut self) -> Result<()> {
