@@ -100,13 +100,19 @@ impl Log {
         for sibling in around.plain {
             let newer = sibling.meta.identity.modified().millis() >= since && sibling.meta.size > 0;
             let inode = sibling.meta.identity.inode();
-            if !newer || inode == but || self.has(inode) || self.old.len() >= MAX_OLD {
+            if !newer || inode == but || self.has(inode) {
                 continue;
             }
             let Ok(mut file) = begin::open(host, &sibling.path, self.named_by) else { continue };
             let mut known = self.saved.finished.iter().chain(self.old.iter().map(|old| &old.open.place.head));
             if !known.any(|head| head.len() > 0 && rotated::begins(&mut file, *head)) {
-                self.old.push(Old { open: begin::at_start(file), since: Some(now), still: false });
+                if self.old.len() < MAX_OLD {
+                    self.old.push(Old { open: begin::at_start(file), since: Some(now), still: false });
+                } else {
+                    self.counts.gaps += 1;
+                    self.gaps
+                        .push(Gap { bytes: Some(sibling.meta.size), why: "was rotated more often than is followed" });
+                }
             }
         }
     }

@@ -41,7 +41,7 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
     let stage = stage(&SPEC).file(LOG, "");
     let place = |suffix: &str| stage.host().full_path(Path::new(&format!("{LOG}{suffix}")));
     let shift = || {
-        for number in (1..6).rev() {
+        for number in (1..45).rev() {
             for end in ["", ".gz"] {
                 let _ = fs::rename(place(&format!(".{number}{end}")), place(&format!(".{}{end}", number + 1)));
             }
