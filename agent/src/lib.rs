@@ -4,6 +4,7 @@ pub mod cli;
 pub mod config;
 pub mod deliver;
 pub mod host;
+pub mod kept;
 pub mod link;
 pub mod log;
 pub mod observe;

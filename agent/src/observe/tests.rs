@@ -1,5 +1,6 @@
 mod asked;
 mod faults;
+mod kept;
 
 use std::fs;
 use std::path::Path;
