@@ -5,13 +5,16 @@
 //! ([`sys`]). Nothing of the running machine leaks in.
 
 mod error;
+mod examine;
 mod file;
+mod locks;
 mod meta;
 pub mod mounts;
 mod open;
 pub mod packages;
 pub mod proc;
 pub mod sys;
+pub mod tree_events;
 mod walk;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +23,7 @@ use std::sync::Arc;
 use plumb_proto::time::Clock;
 
 pub use error::{ErrorKind, HostError};
+pub use examine::{Folder, Item};
 pub use file::HostFile;
 pub use meta::{Entry, Identity, Kind, Meta};
 pub use open::Links;

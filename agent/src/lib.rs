@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod deliver;
+pub mod glob;
 pub mod host;
 pub mod kept;
 pub mod link;
@@ -14,3 +15,4 @@ pub mod status;
 pub mod tables;
 pub mod watcher;
 pub mod watchers;
+pub mod webconfig;

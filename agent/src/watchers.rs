@@ -1,13 +1,14 @@
 //! The list of watchers.
 
 mod disk;
+mod integrity;
 mod php;
 mod system;
 
 use crate::watcher::Spec;
 
 /// All watchers, by name.
-pub const ALL: &[Spec] = &[disk::SPEC, php::SPEC, system::SPEC];
+pub const ALL: &[Spec] = &[disk::SPEC, integrity::SPEC, php::SPEC, system::SPEC];
 
 #[cfg(test)]
 mod tests {
