@@ -202,6 +202,12 @@ impl Observer {
         self.next(self.clock.monotonic())
     }
 
+    /// What is kept, unless it cannot be opened.
+    #[must_use]
+    pub fn state(&self) -> Option<&State> {
+        self.state.as_ref()
+    }
+
     /// Steps until `stop` becomes readable, then says goodbye.
     pub fn run(&mut self, stop: BorrowedFd<'_>) {
         loop {

@@ -1,4 +1,4 @@
-//! What the stories in `tests/` are told with: fleets in one process, whole programs in a folder, kill loops.
+//! What the stories in `tests/` are told with: fleets in one process, whole programs in a folder, kill loops, web roots.
 
 pub mod eventually;
 pub mod fleet;
@@ -9,3 +9,4 @@ pub mod needs;
 pub mod numbers;
 pub mod planted;
 pub mod small_disk;
+pub mod webroot;

@@ -39,8 +39,10 @@ pub const SPEC: Spec = Spec::new::<Integrity>(
     minutes(360),
     &[&TREE, &PACKAGE_FILE],
     r#"
-# Trees of websites. Document roots of nginx and Apache are found by themselves; these come on top, as far as they are there.
-# `*` stands for any name. A tree in another one belongs to that one.
+# Whether document roots of nginx and Apache are found by themselves.
+discover = true
+# Trees of websites that come on top, as far as they are there. `*` stands for any name. A tree in another one belongs to
+# that one.
 roots = [
     "/var/www/*", "/srv/www/*", "/srv/http", "/home/*/public_html", "/home/*/htdocs/*", "/home/*/www",
     "/var/www/vhosts/*/httpdocs", "/usr/share/wordpress", "/usr/share/phpmyadmin", "/usr/share/nginx/html",
@@ -93,6 +95,7 @@ const PACKAGE_FILE: Table = Table {
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Integrity {
+    discover: bool,
     roots: Vec<PathBuf>,
     configuration: Vec<PathBuf>,
     ignore: Vec<Pattern>,

@@ -31,6 +31,7 @@ pub use source::Source;
 /// The rules that ship, by file name: the policy of a collector that was given no other.
 pub const SHIPPED: &[(&str, &str)] = &[
     ("disk.toml", include_str!("../../../packaging/policy/disk.toml")),
+    ("integrity.toml", include_str!("../../../packaging/policy/integrity.toml")),
     ("memory.toml", include_str!("../../../packaging/policy/memory.toml")),
     ("os.toml", include_str!("../../../packaging/policy/os.toml")),
     ("php.toml", include_str!("../../../packaging/policy/php.toml")),

@@ -27,10 +27,12 @@ pub(super) struct Changes {
 impl Changes {
     /// Notes what became of an entry, if it is worth telling.
     pub(super) fn note(&mut self, before: Option<Entry>, after: Option<&Entry>) {
+        // Folders that come and go are told by what is in them.
+        let both_folders = before.as_ref().is_some_and(Entry::is_folder) && after.is_some_and(Entry::is_folder);
+        let before = before.filter(|entry| both_folders || !entry.is_folder());
+        let after = after.filter(|entry| both_folders || !entry.is_folder());
         match (&before, after) {
-            // Folders that come and go are told by what is in them.
-            (Some(entry), None) if entry.is_folder() => return,
-            (None, Some(entry)) if entry.is_folder() => return,
+            (None, None) => return,
             (None, Some(_)) => self.added += 1,
             (Some(_), None) => self.removed += 1,
             (Some(before), Some(after)) if differences(before, after).is_empty() => return,

@@ -113,6 +113,7 @@ impl Comparison {
                     Ok(Outcome::Hashed(digest, meta)) => {
                         entry.says(&meta);
                         entry.digest = digest;
+                        entry.unstable = is_recent(&entry, look);
                         self.settle(entry, before);
                     }
                     Ok(Outcome::Unstable(meta)) => {
@@ -237,6 +238,12 @@ impl Comparison {
         }
         self.done
     }
+}
+
+/// A file that changed just now may change once more without another time: file systems count in ticks of some
+/// milliseconds (current_time(9)).
+fn is_recent(entry: &Entry, look: &Look<'_>) -> bool {
+    entry.changed / 1_000_000 > look.now.millis() - 1_000
 }
 
 /// The path of a folder below its tree.

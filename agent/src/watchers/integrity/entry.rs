@@ -15,7 +15,7 @@ pub(super) struct Entry {
     pub(super) kind: u8,
     /// Not hashed, because it could not be read.
     pub(super) unread: bool,
-    /// It changed while it was read: the digest is the one before.
+    /// To be read again: it changed while it was read (then the digest is the one before), or just before.
     pub(super) unstable: bool,
     /// It counts as code of its tree.
     pub(super) code: bool,

@@ -1,6 +1,6 @@
 //! Which trees there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::Integrity;
@@ -54,7 +54,8 @@ impl Integrity {
         for pattern in &self.configuration {
             names.extend(expand(host, pattern).into_iter().map(|path| (path, false)));
         }
-        let code = self.roots.iter().flat_map(|pattern| expand(host, pattern)).chain(document_roots(host));
+        let configured = if self.discover { document_roots(host) } else { BTreeSet::new() };
+        let code = self.roots.iter().flat_map(|pattern| expand(host, pattern)).chain(configured);
         for path in code.filter(|path| !TOO_MUCH.iter().any(|each| path == Path::new(each))) {
             names.entry(path).or_insert(true);
         }

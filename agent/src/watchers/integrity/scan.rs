@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use plumb_proto::model::Severity;
@@ -21,7 +21,6 @@ use super::reading::{BUFFER, digest};
 use super::tree::{Totals, Tree, folder_key};
 use super::walk::{Step, Walk};
 use super::{Integrity, PACKAGE_FILE, TREE, tell_tree};
-use crate::host::HostError;
 use crate::host::tree_events::TreeEvents;
 use crate::watcher::{Look, Progress};
 use events::Changed;

@@ -37,7 +37,7 @@ fn column(stage: &Stage, tree: &str, column: &str) -> String {
 fn the_first_scan_tells_trees_and_no_event() {
     let stage = site();
     let text = stage.look();
-    assert!(!text.contains("event"), "{text}");
+    assert!(!text.contains("event file"), "{text}");
     let shop =
         text.lines().find(|line| line.starts_with("fact tree /var/www/shop files=3 size_bytes=24 digest=")).unwrap();
     assert!(shop.contains("mode=events code_files=1 code_digest="), "{shop}");

@@ -2,9 +2,6 @@
 
 use super::*;
 
-/// MD5 of "shipped" and of "<?php // core".
-const SHIPPED: &str = "5bb93d1a1e4a0ad8b3d9f4f3b1a3b2c1";
-
 fn md5(text: &str) -> String {
     use md5::Digest as _;
     md5::Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -15,7 +12,7 @@ fn host() -> Stage {
         "{}  usr/bin/tool\n{}  usr/share/wordpress/wp-login.php\n{}  usr/share/doc/x\n",
         md5("shipped"),
         md5("<?php // core"),
-        SHIPPED
+        md5("documentation is not judged")
     );
     stage(&SPEC)
         .file("/var/lib/dpkg/status", "Package: wordpress\n")
