@@ -109,7 +109,7 @@ fn wrong_usage_exits_with_two_and_help_is_no_error() {
     }
     assert!(
         err(&scene.run(&["once", "--watcher", "dsik"]))
-            .contains("there is no watcher dsik; there are disk, php, system")
+            .contains("there is no watcher dsik; there are disk, integrity, php, system")
     );
     let help = Command::new(env!("CARGO_BIN_EXE_plumb-agent")).arg("--help").output().unwrap();
     assert_eq!(help.status.code(), Some(0));
@@ -234,7 +234,7 @@ fn a_corrupt_or_newer_state_is_set_aside_with_a_clear_word_and_the_agent_runs() 
     };
     let cases: [(Spoil, &str); 2] = [
         (garbage, "<3>the state is set aside as state.db.damaged, a new one begins: file is not a database"),
-        (newer, "state.db was written by a newer plumb-agent (format 99, this one knows 1)"),
+        (newer, "state.db was written by a newer plumb-agent (format 99, this one knows 2)"),
     ];
     for (spoil, word) in cases {
         let scene = Scene::new();

@@ -54,7 +54,7 @@ fn later_files_replace_single_settings_of_earlier_ones() {
     ]);
     assert!((config.cpu_share - 0.05).abs() < f64::EPSILON);
     let assigned = config.assigned().unwrap();
-    assert_eq!(assigned.iter().map(|each| each.spec.name).collect::<Vec<_>>(), ["disk", "system"]);
+    assert_eq!(assigned.iter().map(|each| each.spec.name).collect::<Vec<_>>(), ["disk", "integrity", "system"]);
     assert_eq!(assigned[0].every, Duration::from_secs(90));
 }
 

@@ -146,7 +146,10 @@ impl Scan {
         let lost = self.changed.lost.then_some(OVERFLOWS);
         self.again = self.changed.next(now).into_iter().chain(postponed).chain(lost).min();
         self.due = self.again.map(|again| now + again);
-        if self.trees.is_empty() && !self.packages.known && self.changed.problems.is_empty() {
+        // A folder without files is no tree yet.
+        let holds = |tree: &Tree| tree.totals.files > 0 || !tree.problems.is_empty();
+        let nothing = !self.trees.iter().any(holds);
+        if nothing && !self.packages.known && self.changed.problems.is_empty() {
             return Progress::Absent;
         }
         for (path, error) in &self.changed.problems {

@@ -18,10 +18,7 @@ impl Integrity {
         for (name, error) in &found.problems {
             look.problem(&TREE, name.as_os_str().as_bytes(), name.as_os_str().as_bytes(), error, error.hint());
         }
-        if found.trees.is_empty() {
-            return if found.problems.is_empty() { Progress::Absent } else { Progress::Done };
-        }
-        let mut left = ENTRIES;
+        let (mut left, mut seen) = (ENTRIES, 0);
         for tree in &found.trees {
             let (mut files, mut bytes) = (0_i64, 0_i64);
             let mut todo = VecDeque::from([tree.real.clone()]);
@@ -46,6 +43,10 @@ impl Integrity {
                     }
                 }
             }
+            if files == 0 {
+                continue;
+            }
+            seen += 1;
             let key = tree.name.as_os_str().as_bytes();
             let source = tree.real.display().to_string();
             look.fact(&TREE, key, &source, &[("files", Value::Int(files)), ("size_bytes", Value::Int(bytes))]);
@@ -55,6 +56,6 @@ impl Integrity {
                 look.unknown(&TREE, key, "code_digest", why, "");
             }
         }
-        Progress::Done
+        if seen == 0 && found.problems.is_empty() { Progress::Absent } else { Progress::Done }
     }
 }
