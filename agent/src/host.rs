@@ -9,8 +9,10 @@ pub mod binary;
 pub mod bus;
 pub mod descriptors;
 mod error;
+mod examine;
 mod file;
 pub mod journal;
+mod locks;
 mod meta;
 pub mod mounts;
 mod open;
@@ -21,6 +23,7 @@ pub mod proc;
 mod socket;
 pub mod sockets;
 pub mod sys;
+pub mod tree_events;
 pub mod users;
 mod walk;
 
@@ -30,6 +33,7 @@ use std::sync::Arc;
 use plumb_proto::time::Clock;
 
 pub use error::{ErrorKind, HostError};
+pub use examine::{Folder, Item};
 pub use file::HostFile;
 pub use meta::{Entry, Identity, Kind, Meta};
 pub use open::Links;

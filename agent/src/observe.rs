@@ -8,11 +8,13 @@ pub mod breadcrumb;
 pub mod budget;
 mod commit;
 pub mod delta;
+mod listen;
 mod look;
 pub mod own;
 pub mod pending;
 pub mod schedule;
 pub mod split;
+mod stored;
 #[cfg(test)]
 mod tests;
 pub mod wake;
@@ -21,7 +23,6 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use plumb_proto::model::Severity;
 use plumb_proto::record::Moment;
 use plumb_proto::time::{Clock, Timestamp};
@@ -40,8 +41,6 @@ use pending::Pending;
 use schedule::Schedule;
 use wake::Wake;
 
-/// File events that come within this time are one.
-const DEBOUNCE: Duration = Duration::from_millis(150);
 /// A change waits so long, at most, for looks that are due as well.
 const TOGETHER: Duration = Duration::from_millis(500);
 /// The status file is written so often.
@@ -203,6 +202,12 @@ impl Observer {
         self.next(self.clock.monotonic())
     }
 
+    /// What is kept, unless it cannot be opened.
+    #[must_use]
+    pub fn state(&self) -> Option<&State> {
+        self.state.as_ref()
+    }
+
     /// Steps until `stop` becomes readable, then says goodbye.
     pub fn run(&mut self, stop: BorrowedFd<'_>) {
         loop {
@@ -255,58 +260,6 @@ impl Observer {
             }
         });
         old.into_iter().chain(urgent).min()
-    }
-
-    /// Brings looks forward whose files have changed.
-    fn hear(&mut self, now: Duration) {
-        if now < self.deaf {
-            return;
-        }
-        let Some(wake) = &mut self.wake else { return };
-        let changed = wake.take(&self.host);
-        if !changed.is_empty() {
-            self.deaf = now + DEBOUNCE;
-            self.bring_forward(changed, now);
-        }
-    }
-
-    fn bring_forward(&mut self, changed: wake::Changed, now: Duration) {
-        for (watcher, path) in changed {
-            self.schedule.bring_forward(watcher, now + DEBOUNCE);
-            if let Some(running) = self.watchers.get_mut(watcher) {
-                running.trigger(path);
-            }
-        }
-    }
-
-    /// Waits until `until`, a frame, a file event or a change of mounts; `true` if it is to stop.
-    fn wait(&mut self, until: Duration, stop: BorrowedFd<'_>) -> bool {
-        let now = self.clock.monotonic();
-        // Rounded up, so that it is really due afterwards.
-        let millis = until.saturating_sub(now).as_micros().div_ceil(1000);
-        let timeout = PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX);
-        let listens = now >= self.deaf;
-        let mut asked = vec![PollFd::new(stop, PollFlags::POLLIN), PollFd::new(self.link.bell(), PollFlags::POLLIN)];
-        if let Some(wake) = self.wake.as_ref().filter(|_| listens) {
-            asked.push(PollFd::new(wake.events(), PollFlags::POLLIN));
-            asked.extend(wake.mounts().map(|mounts| PollFd::new(mounts, PollFlags::POLLPRI)));
-        }
-        match poll(&mut asked, timeout) {
-            Ok(0) | Err(nix::errno::Errno::EINTR) => return false,
-            Ok(_) => {}
-            Err(error) => {
-                // It cannot wait, so it must not spin either.
-                tracing::error!("poll: {error}");
-                std::thread::sleep(Duration::from_secs(1));
-                return false;
-            }
-        }
-        let rings = |place: usize| asked.get(place).and_then(PollFd::any).unwrap_or(false);
-        let (stops, mounts) = (rings(0), rings(3));
-        if mounts && let Some(changed) = self.wake.as_ref().map(Wake::mounts_changed) {
-            self.bring_forward(changed, self.clock.monotonic());
-        }
-        stops
     }
 
     /// When and where a record is sealed.

@@ -1,6 +1,6 @@
-//! The agent's one state file: records that wait to be acknowledged, and the places where durable sources were left. A
-//! record and the cursors that produced it are written in one transaction, so after any crash either both are there or
-//! neither is.
+//! The agent's one state file: records that wait to be acknowledged, the places where durable sources were left, and what
+//! watchers keep. A record, its cursors and its kept rows are written in one transaction, so after any crash either all
+//! of them are there or none is.
 //!
 //! SQLite is given up on only in one way: a file that cannot be read, or does not hold what was written, is set aside
 //! (one is kept), a new epoch begins, and its first record says so. The agent never refuses to start over its own state.
@@ -11,7 +11,9 @@ mod error;
 mod fork;
 pub mod frames;
 mod identity;
+mod kept;
 mod outgoing;
+mod settle;
 mod spool;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -30,6 +32,7 @@ use plumb_proto::record::{Class, Moment, Sealer};
 use plumb_proto::wire;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::kept::Kept;
 use disk::{Ask, Disk};
 pub use error::StateError;
 use identity::Identity;
@@ -71,6 +74,8 @@ pub struct Batch<'a> {
     pub parts: &'a [Part],
     /// Watcher, name and place of durable sources.
     pub cursors: &'a [(&'static str, String, Vec<u8>)],
+    /// What watchers keep, by watcher.
+    pub kept: &'a [(&'static str, Kept)],
     /// Number of the last look that is in it.
     pub look: u64,
 }
@@ -256,7 +261,7 @@ impl State {
         Ok(statement.query_row([watcher, name], |row| row.get(0)).optional()?)
     }
 
-    /// Writes records and cursors, all or nothing; record 1 of an epoch gets its [`Begin`] here.
+    /// Writes records, cursors and kept rows, all or nothing; without records only the others. Record 1 of an epoch gets its [`Begin`] here.
     ///
     /// # Errors
     /// [`StateError::SpoolFull`], [`StateError::DiskFull`]: nothing was written, try again later.
@@ -297,6 +302,7 @@ impl State {
             tx.prepare_cached("INSERT OR REPLACE INTO cursors (watcher, name, place) VALUES (?, ?, ?)")?
                 .execute(params![watcher, name, place])?;
         }
+        kept::write(&tx, batch.kept)?;
         spool::trim_tail(&tx, &mut identity, allowed)?;
         spool::make_room(&tx, &mut identity, allowed, drop_reason(allowed, self.options.bound))?;
         identity.save(&tx)?;
@@ -315,36 +321,6 @@ impl State {
     #[must_use]
     pub fn next_seq(&self) -> u64 {
         self.identity.next_seq
-    }
-
-    /// Gives the reserve up, so that "disk full" can be written; `false` if it was used before.
-    pub fn use_reserve(&mut self) -> bool {
-        self.disk.use_reserve()
-    }
-
-    /// True while the reserve is there.
-    #[must_use]
-    pub fn is_reserved(&self) -> bool {
-        self.disk.is_reserved()
-    }
-
-    /// Some pages at a time, one a step; what is left is there at the next commit.
-    fn give_back(&self) -> Result<(), StateError> {
-        let mut vacuum = self.db.prepare_cached("PRAGMA incremental_vacuum(256)")?;
-        let mut steps = vacuum.query([])?;
-        while steps.next()?.is_some() {}
-        Ok(())
-    }
-
-    /// After a commit: pages that became free go back to a disk that is short of room, and the reserve is refilled, there
-    /// too if it fits: it is for the next time that the disk is full.
-    fn settle(&mut self) {
-        if self.allowed() < self.options.bound
-            && let Err(error) = self.give_back()
-        {
-            tracing::debug!("free pages stay in state.db: {error}");
-        }
-        self.disk.refill();
     }
 }
 

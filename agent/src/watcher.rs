@@ -3,11 +3,13 @@
 //!
 //! A watcher looks at what *is*; a file event only brings the look forward, so a lost event costs time, never truth.
 
+mod stored;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use plumb_proto::untrusted::Untrusted;
 use serde::de::DeserializeOwned;
 
 use crate::host::Host;
+use crate::kept::Kept;
+pub use stored::Stored;
 
 /// A column of a table.
 #[derive(Debug)]
@@ -80,6 +84,16 @@ pub trait Watcher: Send {
     /// Paths (below the host's root) whose change brings the next look forward.
     fn wake_on(&self) -> Vec<PathBuf> {
         Vec::new()
+    }
+
+    /// Becomes readable when something happened that the watcher should look at soon. A look makes it unreadable.
+    fn bell(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// After a look: how soon it wants the next one, if sooner than in its rhythm.
+    fn again(&self) -> Option<Duration> {
+        None
     }
 }
 
@@ -158,6 +172,8 @@ pub struct Told {
     pub cursors: Vec<(String, Vec<u8>)>,
     /// What was told should not wait until the record is full or old.
     pub urgent: bool,
+    /// Rows to be kept in the same transaction.
+    pub kept: Kept,
 }
 
 /// What a watcher is handed for one look, and tells into.
@@ -168,20 +184,15 @@ pub struct Look<'a> {
     pub now: Timestamp,
     /// Paths whose change brought this look forward; empty when it was due by time.
     pub trigger: &'a [PathBuf],
-    stored: &'a dyn Fn(&str) -> Option<Vec<u8>>,
+    stored: &'a dyn Stored,
     told: Told,
     /// Where each row is in `told.facts`, by table and key.
     index: HashMap<(&'static str, Untrusted), usize>,
 }
 
 impl<'a> Look<'a> {
-    /// Begins a look. `stored` answers a cursor as it was committed.
-    pub fn new(
-        host: &'a Host,
-        now: Timestamp,
-        trigger: &'a [PathBuf],
-        stored: &'a dyn Fn(&str) -> Option<Vec<u8>>,
-    ) -> Self {
+    /// Begins a look. `stored` answers cursors and rows as they were committed.
+    pub fn new(host: &'a Host, now: Timestamp, trigger: &'a [PathBuf], stored: &'a dyn Stored) -> Self {
         Self { host, now, trigger, stored, told: Told::default(), index: HashMap::new() }
     }
 
@@ -266,7 +277,7 @@ impl<'a> Look<'a> {
     #[must_use]
     pub fn cursor(&self, name: &str) -> Option<Vec<u8>> {
         let fresh = self.told.cursors.iter().rev().find(|(each, _)| each == name);
-        fresh.map_or_else(|| (self.stored)(name), |(_, place)| Some(place.clone()))
+        fresh.map_or_else(|| self.stored.cursor(name), |(_, place)| Some(place.clone()))
     }
 
     /// Moves on in a durable source: kept in the same transaction as what was told in this look.

@@ -2,6 +2,7 @@
 
 mod backups;
 mod disk;
+mod integrity;
 mod journal;
 mod logs;
 mod mysql;
@@ -18,6 +19,7 @@ use crate::watcher::Spec;
 pub const ALL: &[Spec] = &[
     backups::SPEC,
     disk::SPEC,
+    integrity::SPEC,
     journal::SPEC,
     logs::SPEC,
     mysql::SPEC,

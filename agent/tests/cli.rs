@@ -233,7 +233,7 @@ fn a_corrupt_or_newer_state_is_set_aside_with_a_clear_word_and_the_agent_runs() 
     };
     let cases: [(Spoil, &str); 2] = [
         (garbage, "<3>the state is set aside as state.db.damaged, a new one begins: file is not a database"),
-        (newer, "state.db was written by a newer plumb-agent (format 99, this one knows 1)"),
+        (newer, "state.db was written by a newer plumb-agent (format 99, this one knows 2)"),
     ];
     for (spoil, word) in cases {
         let scene = Scene::new();

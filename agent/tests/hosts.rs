@@ -58,6 +58,16 @@ fn debian_12() {
              responding=true size_bytes=10240000000 from /proc/1/mountinfo",
         ]
     );
+    let integrity = facts("debian-12", "integrity");
+    let told: Vec<&str> = integrity.iter().filter_map(|line| line.split(" digest=").next()).collect();
+    assert_eq!(
+        told,
+        [
+            "fact tree /etc files=5 size_bytes=85",
+            "fact package_file /usr/sbin/php-fpm8.2 package=php8.2-fpm kind=program problem=altered \
+             from /var/lib/dpkg/info",
+        ]
+    );
     assert_eq!(
         facts("debian-12", "system"),
         ["fact os os id=debian name=Debian GNU/Linux version=12 kernel=6.1.0-41-amd64 arch=x86_64 cpus=2 \

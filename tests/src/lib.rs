@@ -1,4 +1,4 @@
-//! What the stories in `tests/` are told with: fleets in one process, whole programs in a folder, kill loops.
+//! What the stories in `tests/` are told with: fleets in one process, whole programs in a folder, kill loops, web roots.
 
 pub mod eventually;
 pub mod fleet;
@@ -14,3 +14,4 @@ pub mod random;
 pub mod small_disk;
 pub mod trace;
 pub mod web_host;
+pub mod webroot;

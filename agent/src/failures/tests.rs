@@ -111,7 +111,7 @@ impl Desk {
     }
 
     fn tell(&self, tally: &mut Tally) -> Told {
-        let mut look = Look::new(&self.host, self.now(), &[], &|_| None);
+        let mut look = Look::new(&self.host, self.now(), &[], &|_: &str| None);
         tally.tell(&mut look);
         look.into_told()
     }

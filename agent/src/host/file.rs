@@ -30,6 +30,15 @@ impl HostFile {
         Meta::from(&self.stat)
     }
 
+    /// What it is now: another answer than [`HostFile::meta`] means that it changed meanwhile.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub fn meta_now(&self) -> Result<Meta, HostError> {
+        let stat = nix::sys::stat::fstat(&self.file).map_err(|errno| ErrorKind::from_errno(errno).at(&self.path))?;
+        Ok(Meta::from(&stat))
+    }
+
     /// Where it really lies below the root, all links replaced.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -38,6 +38,8 @@ pub struct Meta {
     pub kind: Kind,
     /// Its owner.
     pub uid: u32,
+    /// Its group.
+    pub gid: u32,
     /// Permission bits.
     pub mode: u32,
     /// Bytes in it; zero for files of /proc.
@@ -68,6 +70,22 @@ impl Identity {
     pub fn modified(&self) -> Timestamp {
         Timestamp::from_millis(self.modified.0.saturating_mul(1000).saturating_add(self.modified.1 / 1_000_000))
     }
+
+    /// When its content was last changed, as it says, in nanoseconds since the epoch.
+    #[must_use]
+    pub fn modified_ns(&self) -> i64 {
+        nanoseconds(self.modified)
+    }
+
+    /// When anything of it was last changed, in nanoseconds since the epoch; nobody can set this back.
+    #[must_use]
+    pub fn changed_ns(&self) -> i64 {
+        nanoseconds(self.changed)
+    }
+}
+
+fn nanoseconds((seconds, rest): (i64, i64)) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
 }
 
 impl From<&FileStat> for Meta {
@@ -80,7 +98,7 @@ impl From<&FileStat> for Meta {
             changed: (stat.st_ctime, stat.st_ctime_nsec),
         };
         let size = u64::try_from(stat.st_size).unwrap_or(0);
-        Self { kind: Kind::of(stat), uid: stat.st_uid, mode: stat.st_mode & 0o7777, size, identity }
+        Self { kind: Kind::of(stat), uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777, size, identity }
     }
 }
 

@@ -4,6 +4,7 @@
 //! list never lies in memory as a whole.
 
 mod berkeley;
+mod digests;
 mod dpkg;
 mod header;
 mod lines;
@@ -16,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use plumb_proto::untrusted::Untrusted;
 
 use super::{Host, HostError, Identity};
+pub use digests::{Digests, MD5SUMS};
 
 /// Files and folders that change when packages do: for `wake_on`.
 pub const DATABASES: [&str; 7] = [

@@ -1,6 +1,7 @@
 //! One look: a watcher is asked, and what it says becomes a report.
 
 use std::cell::RefCell;
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use plumb_proto::time::Timestamp;
 
 use super::delta::Delta;
 use super::own::AGENT;
+use super::stored::Committed;
 use super::{Assigned, Observer};
-use crate::state::{State, StateError};
+use crate::state::State;
 use crate::watcher::{Look, Progress, Spec, Told, Watcher};
 
 /// Problems of one look that are told; the rest is counted.
@@ -28,6 +30,8 @@ pub(super) struct Running {
     /// A look that goes on.
     look: Option<Begun>,
     trigger: Vec<PathBuf>,
+    /// Its bell was heard, and it has not looked since.
+    rung: bool,
     /// What the last report said of itself.
     said: Option<(Outcome, Vec<Problem>)>,
     pub(super) looked: Option<Timestamp>,
@@ -43,7 +47,7 @@ impl Running {
     pub(super) fn new(assigned: Assigned) -> Self {
         let Assigned { spec, every, watcher } = assigned;
         let delta = Delta::new(spec.tables);
-        Self { spec, every, watcher, delta, look: None, trigger: Vec::new(), said: None, looked: None }
+        Self { spec, every, watcher, delta, look: None, trigger: Vec::new(), rung: false, said: None, looked: None }
     }
 
     /// Notes what brings its look forward.
@@ -51,6 +55,16 @@ impl Running {
         if !self.trigger.contains(&path) {
             self.trigger.push(path);
         }
+    }
+
+    /// Its bell, unless it was heard already.
+    pub(super) fn bell(&self) -> Option<BorrowedFd<'_>> {
+        self.watcher.bell().filter(|_| !self.rung)
+    }
+
+    /// Its bell was heard.
+    pub(super) fn heard(&mut self) {
+        self.rung = true;
     }
 
     /// How its last look ended, and what it could not see.
@@ -73,9 +87,10 @@ impl Observer {
         self.begin(place);
         let (Some(running), Some(state)) = (self.watchers.get_mut(place), self.state.as_ref()) else { return };
         let trigger = std::mem::take(&mut running.trigger);
+        running.rung = false;
         let at = self.clock.now();
         let broken = RefCell::new(None);
-        let stored = |cursor: &str| stored(&self.pending, state, (name, cursor), &broken);
+        let stored = Committed { pending: &self.pending, state, watcher: name, broken: &broken };
         let mut look = Look::new(&self.host, at, &trigger, &stored);
         self.breadcrumb.enter(name);
         let polled = running.watcher.poll(&mut look);
@@ -96,7 +111,7 @@ impl Observer {
         let now = self.clock.monotonic();
         let Some(running) = self.watchers.get_mut(place) else { return };
         let Some(begun) = &mut running.look else { return };
-        let Told { facts, samples, events, problems, cursors, urgent } = told;
+        let Told { facts, samples, events, problems, cursors, kept, urgent } = told;
         begun.problems.extend(problems);
         let number = begun.number;
         let first = begun.slices == 0;
@@ -157,6 +172,7 @@ impl Observer {
         if urgent {
             self.pending.hurry(now);
         }
+        self.pending.kept(name, kept, now);
         if let (Some(wake), Some(paths)) = (&mut self.wake, paths) {
             wake.ask(&self.host, place, paths);
         }
@@ -165,6 +181,9 @@ impl Observer {
         } else {
             self.breadcrumb.finished(name);
             self.schedule.looked(place, now);
+            if let Some(soon) = self.watchers.get(place).and_then(|running| running.watcher.again()) {
+                self.schedule.bring_forward(place, now + soon);
+            }
         }
     }
 
@@ -227,7 +246,7 @@ impl Observer {
         let Some(place) = self.watchers.len().checked_sub(1) else { return }; // the agent is the last on the list
         self.begin(place);
         let Some(running) = self.watchers.get_mut(place) else { return };
-        let nothing = |_: &str| None;
+        let nothing = |_: &str| -> Option<Vec<u8>> { None };
         let mut look = Look::new(&self.host, at, &[], &nothing);
         let polled = running.watcher.poll(&mut look);
         let mut told = look.into_told();
@@ -255,22 +274,6 @@ impl Observer {
             self.schedule.go_on(place, now);
         }
     }
-}
-
-/// A cursor as the next record will leave it.
-fn stored(
-    pending: &super::Pending,
-    state: &State,
-    (watcher, name): (&str, &str),
-    broken: &RefCell<Option<StateError>>,
-) -> Option<Vec<u8>> {
-    pending.cursor(watcher, name).or_else(|| match state.cursor(watcher, name) {
-        Ok(place) => place,
-        Err(error) => {
-            broken.replace(Some(error));
-            None
-        }
-    })
 }
 
 /// True if a problem still stands. What it says may change: what matters is what it covers.

@@ -7,12 +7,15 @@ use plumb_proto::model::{Block, MetricType, Payload, Report, Series, TableDecl};
 use plumb_proto::time::Timestamp;
 
 use super::split::{Weight, split};
+use crate::kept::{Kept, Row};
 use crate::state::{Batch, Part};
 
 /// Repeated elements that close a record.
 const ELEMENTS: usize = 6_000;
 /// Bytes that a sample takes at worst.
 const SAMPLE: usize = 8;
+/// Bytes of kept rows that close a record: they are written in its transaction, and wait in memory until then.
+const KEPT: usize = 1 << 20;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -24,6 +27,7 @@ pub struct Pending {
     /// Series stay when a record is closed, without values: the next one has nearly always the same.
     blocks: Vec<Block>,
     cursors: Vec<(&'static str, String, Vec<u8>)>,
+    kept: Vec<(&'static str, Kept)>,
     look: u64,
     since: Option<Duration>,
     urgent: Option<Duration>,
@@ -134,6 +138,32 @@ impl Pending {
         self.cursors.iter().find(|(of, each, _)| *of == watcher && each == name).map(|(_, _, place)| place.clone())
     }
 
+    /// Keeps rows of a watcher; they are written with what else is in it, or by themselves.
+    pub fn kept(&mut self, watcher: &'static str, kept: Kept, now: Duration) {
+        if kept.is_empty() {
+            return;
+        }
+        self.since.get_or_insert(now);
+        match self.kept.iter_mut().find(|(of, _)| *of == watcher) {
+            Some((_, rows)) => rows.extend(kept),
+            None => self.kept.push((watcher, kept)),
+        }
+    }
+
+    /// What is not written yet of what a watcher keeps under a key: nothing, that it was dropped, or a value.
+    #[must_use]
+    pub fn kept_under(&self, watcher: &str, key: &[u8]) -> Option<Option<&[u8]>> {
+        self.kept.iter().find(|(of, _)| *of == watcher)?.1.get(key)
+    }
+
+    /// The next row after a key, here or `below`.
+    pub fn kept_after(&self, watcher: &str, key: &[u8], below: &mut dyn FnMut(&[u8]) -> Option<Row>) -> Option<Row> {
+        match self.kept.iter().find(|(of, _)| *of == watcher) {
+            Some((_, rows)) => rows.after(key, below),
+            None => below(key),
+        }
+    }
+
     /// Series that are in it, written or not.
     #[must_use]
     pub fn series(&self) -> usize {
@@ -159,6 +189,7 @@ impl Pending {
         let ticks = self.blocks.iter().map(|block| block.times.len()).max().unwrap_or(0);
         let Weight { bytes, elements } = self.weight;
         !self.full.is_empty()
+            || self.kept.iter().map(|(_, rows)| rows.bytes()).sum::<usize>() >= KEPT
             || bytes >= limits::RECORD_CLOSE
             || elements >= ELEMENTS
             || ticks >= limits::BLOCK_TIMES / 2
@@ -180,13 +211,14 @@ impl Pending {
     pub fn batch(&mut self) -> Batch<'_> {
         let part = self.open.take().unwrap_or_else(empty);
         self.full.push(part);
+        let alone = self.full.len() == 1 && self.kept.is_empty();
         if let Some(last) = self.full.last_mut() {
             last.payload.blocks.extend(self.blocks.extract_if(.., |block| !block.times.is_empty()));
-            if last.payload == Payload::default() && self.full.len() > 1 {
-                self.full.pop(); // left over from a try that failed
+            if last.payload == Payload::default() && !alone {
+                self.full.pop(); // only rows are kept, or it is left over from a try that failed
             }
         }
-        Batch { parts: &self.full, cursors: &self.cursors, look: self.look }
+        Batch { parts: &self.full, cursors: &self.cursors, kept: &self.kept, look: self.look }
     }
 
     /// It was written: begins the next one.
@@ -204,6 +236,7 @@ impl Pending {
             }
         }
         self.cursors.clear();
+        self.kept.clear();
         (self.weight, self.since, self.urgent) = (Weight::default(), None, None);
     }
 }

@@ -1,5 +1,6 @@
 mod asked;
 mod faults;
+mod kept;
 mod urgent;
 
 use std::fs;

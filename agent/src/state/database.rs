@@ -9,8 +9,8 @@ use rusqlite::Connection;
 use super::StateError;
 use super::identity::Identity;
 
-/// The format that is written; an older one would be brought up to it here, a newer one is set aside.
-const FORMAT: i64 = 1;
+/// The format that is written; an older one is brought up to it here, a newer one is set aside.
+const FORMAT: i64 = 2;
 /// "plum": tells the file from any other SQLite database (sqlite.org/fileformat2.html, "application id").
 const APPLICATION: i64 = 0x706c_756d;
 
@@ -40,6 +40,12 @@ CREATE TABLE cursors (
     watcher TEXT NOT NULL, name TEXT NOT NULL, place BLOB NOT NULL, PRIMARY KEY (watcher, name)
 ) STRICT, WITHOUT ROWID;
 ";
+/// What format 2 has beyond format 1.
+const KEPT: &str = "
+CREATE TABLE kept (
+    watcher TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (watcher, key)
+) STRICT, WITHOUT ROWID;
+";
 
 /// Where the state of a folder lies.
 pub(super) fn file(folder: &Path) -> PathBuf {
@@ -62,7 +68,7 @@ pub(super) fn open(folder: &Path, patience: Duration) -> Result<(Connection, Opt
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576; \
          PRAGMA wal_autocheckpoint = 128;",
     )?;
-    db.set_prepared_statement_cache_capacity(24);
+    db.set_prepared_statement_cache_capacity(28);
     if tables == 0 && format == 0 {
         return Ok((db, None));
     }
@@ -75,6 +81,12 @@ pub(super) fn open(folder: &Path, patience: Duration) -> Result<(Connection, Opt
         return Err(StateError::Damaged(newer));
     }
     let identity = Identity::load(&db)?;
+    if format == 1 {
+        let tx = db.unchecked_transaction()?;
+        tx.execute_batch(KEPT)?;
+        tx.execute_batch(&format!("PRAGMA user_version = {FORMAT};"))?;
+        tx.commit()?;
+    }
     Ok((db, Some(identity)))
 }
 
@@ -82,6 +94,7 @@ pub(super) fn open(folder: &Path, patience: Duration) -> Result<(Connection, Opt
 pub(super) fn make(db: &Connection, identity: &Identity) -> Result<(), StateError> {
     let tx = db.unchecked_transaction()?;
     tx.execute_batch(SCHEMA)?;
+    tx.execute_batch(KEPT)?;
     tx.execute_batch(&format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT};"))?;
     identity.save(&tx)?;
     Ok(tx.commit()?)

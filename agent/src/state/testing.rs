@@ -52,6 +52,11 @@ impl super::State {
         self.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
     }
 
+    /// Makes it as an agent before format 2 left it.
+    pub(crate) fn age_to_format_1(&self) {
+        self.db.execute_batch("DROP TABLE kept; PRAGMA user_version = 1;").unwrap();
+    }
+
     /// Changes what was written.
     pub(crate) fn damage(&self) {
         self.db.execute_batch("UPDATE records SET payload = zeroblob(length(payload))").unwrap();

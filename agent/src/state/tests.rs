@@ -1,6 +1,7 @@
 mod damaged;
 mod forked;
 mod full;
+mod kept;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -68,7 +69,7 @@ fn samples(bytes: usize, seed: &mut u64) -> Part {
 }
 
 fn append(state: &mut State, part: Part, passed: Duration) -> Result<(), StateError> {
-    state.append(&Batch { parts: &[part], cursors: &[], look: 1 }, AT, passed)
+    state.append(&Batch { parts: &[part], cursors: &[], kept: &[], look: 1 }, AT, passed)
 }
 
 fn ack(state: &State, through: u64, hash: Hash) -> Ack {
@@ -131,7 +132,9 @@ fn what_was_committed_is_there_after_a_crash_and_what_was_not_is_not() {
     let folder = Folder::new();
     let mut state = open(&folder);
     let cursors = [("logs", "/var/log/x".to_owned(), vec![7])];
-    state.append(&Batch { parts: &[report("one"), report("two")], cursors: &cursors, look: 3 }, AT, MINUTE).unwrap();
+    state
+        .append(&Batch { parts: &[report("one"), report("two")], cursors: &cursors, kept: &[], look: 3 }, AT, MINUTE)
+        .unwrap();
     let before = state.position().unwrap();
     state.db.execute_batch("BEGIN; DELETE FROM records; DELETE FROM cursors; PRAGMA cache_spill = 1").unwrap();
     let crashed = Folder::new(); // what the disk holds at this moment

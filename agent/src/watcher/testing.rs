@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use plumb_proto::time::{ManualClock, Timestamp};
 
-use super::{Look, Progress, Spec, Told, Watcher};
+use super::{Look, Progress, Spec, Stored, Told, Watcher};
 use crate::host::Host;
 use crate::host::mounts::Statvfs;
+use crate::kept::{Kept, Row};
 
 /// When staged hosts live: 2026-11-21T10:00:00Z.
 pub const NOW: Timestamp = Timestamp::from_secs(1_795_255_200);
@@ -46,6 +47,7 @@ pub fn stage_at(spec: &Spec, root: &Path) -> Stage {
         host: OnceCell::new(),
         watcher: RefCell::new(None),
         cursors: RefCell::new(BTreeMap::new()),
+        kept: RefCell::new(Kept::default()),
     }
 }
 
@@ -60,6 +62,31 @@ pub struct Stage {
     host: OnceCell<Host>,
     watcher: RefCell<Option<Box<dyn Watcher>>>,
     cursors: RefCell<BTreeMap<String, Vec<u8>>>,
+    kept: RefCell<Kept>,
+}
+
+/// What a stage holds for its watcher.
+struct Held<'a> {
+    cursors: std::cell::Ref<'a, BTreeMap<String, Vec<u8>>>,
+    kept: std::cell::Ref<'a, Kept>,
+}
+
+impl Stored for Held<'_> {
+    fn cursor(&self, name: &str) -> Option<Vec<u8>> {
+        self.cursors.get(name).cloned()
+    }
+
+    fn kept(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.kept.get(key)?.map(<[u8]>::to_vec)
+    }
+
+    fn kept_after(&self, key: &[u8]) -> Option<Row> {
+        self.kept.after(key, &mut |_| None)
+    }
+
+    fn keeps(&self) -> bool {
+        true
+    }
 }
 
 impl Stage {
@@ -161,6 +188,25 @@ impl Stage {
         *self.cursors.borrow_mut() = cursors;
     }
 
+    /// What the watcher keeps, as it was committed.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        self.kept.borrow().clone()
+    }
+
+    /// Goes back to such rows, as if what came after had never been committed.
+    pub fn set_kept(&self, kept: Kept) {
+        *self.kept.borrow_mut() = kept;
+    }
+
+    /// Looks for one slice: whether there is more, and what was seen.
+    pub fn slice(&self) -> (bool, String) {
+        let mut slot = self.watcher.borrow_mut();
+        let watcher = slot.get_or_insert_with(|| self.make());
+        let (progress, told) = self.poll(watcher.as_mut());
+        (matches!(progress, Ok(Progress::More)), print(&told))
+    }
+
     /// The host itself.
     #[must_use]
     pub fn host(&self) -> &Host {
@@ -201,12 +247,14 @@ impl Stage {
     }
 
     fn poll(&self, watcher: &mut dyn Watcher) -> (anyhow::Result<Progress>, Told) {
-        let stored = |name: &str| self.cursors.borrow().get(name).cloned();
+        let held = Held { cursors: self.cursors.borrow(), kept: self.kept.borrow() };
         let host = self.host();
-        let mut look = Look::new(host, host.clock().now(), &[], &stored);
+        let mut look = Look::new(host, host.clock().now(), &[], &held);
         let progress = watcher.poll(&mut look);
-        let told = look.into_told();
+        let mut told = look.into_told();
+        drop(held);
         self.cursors.borrow_mut().extend(told.cursors.iter().cloned());
+        self.kept.borrow_mut().extend(std::mem::take(&mut told.kept));
         (progress, told)
     }
 

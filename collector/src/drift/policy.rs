@@ -35,6 +35,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("backups.toml", include_str!("../../../packaging/policy/backups.toml")),
     ("database.toml", include_str!("../../../packaging/policy/database.toml")),
     ("disk.toml", include_str!("../../../packaging/policy/disk.toml")),
+    ("integrity.toml", include_str!("../../../packaging/policy/integrity.toml")),
     ("logs.toml", include_str!("../../../packaging/policy/logs.toml")),
     ("memory.toml", include_str!("../../../packaging/policy/memory.toml")),
     ("network.toml", include_str!("../../../packaging/policy/network.toml")),

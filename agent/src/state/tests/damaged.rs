@@ -38,9 +38,9 @@ fn garbage_in_place_of_a_state_is_set_aside() {
 fn a_newer_state_is_set_aside_with_a_clear_word() {
     let folder = Folder::new();
     drop(open(&folder));
-    Connection::open(folder.path().join("state.db")).unwrap().execute_batch("PRAGMA user_version = 2").unwrap();
+    Connection::open(folder.path().join("state.db")).unwrap().execute_batch("PRAGMA user_version = 3").unwrap();
     let reason = open(&folder).begins().unwrap().reason.clone();
-    assert_eq!(reason, "state.db was written by a newer plumb-agent (format 2, this one knows 1)");
+    assert_eq!(reason, "state.db was written by a newer plumb-agent (format 3, this one knows 2)");
 }
 
 #[test]

@@ -1,0 +1,88 @@
+//! Which trees there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::Integrity;
+use super::tree::Tree;
+use crate::glob::expand;
+use crate::host::{Host, HostError, Kind};
+use crate::webconfig::document_roots;
+
+/// Folders that hold more than a website, whatever is configured.
+const TOO_MUCH: [&str; 22] = [
+    "/",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/usr/lib",
+    "/usr/share",
+    "/var",
+    "/var/lib",
+];
+/// Trees, at most.
+const MOST: usize = 2_000;
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Roots {
+    /// Sorted by name; none lies in another.
+    pub(super) trees: Vec<Tree>,
+    /// Configured roots that cannot be looked at.
+    pub(super) problems: Vec<(PathBuf, HostError)>,
+}
+
+impl Integrity {
+    /// Finds the trees.
+    pub(super) fn find_trees(&self, host: &Host) -> Roots {
+        let mut found = Roots::default();
+        let mut names: BTreeMap<PathBuf, bool> = BTreeMap::new();
+        for pattern in &self.configuration {
+            names.extend(expand(host, pattern).into_iter().map(|path| (path, false)));
+        }
+        let configured = if self.discover { document_roots(host) } else { BTreeSet::new() };
+        let code = self.roots.iter().flat_map(|pattern| expand(host, pattern)).chain(configured);
+        for path in code.filter(|path| !TOO_MUCH.iter().any(|each| path == Path::new(each))) {
+            names.entry(path).or_insert(true);
+        }
+        let mut by_place: BTreeMap<PathBuf, Tree> = BTreeMap::new();
+        for (name, code) in names {
+            let real = match host.resolve(&name).and_then(|real| host.stat(&real).map(|meta| (real, meta.kind))) {
+                Ok((real, Kind::Folder)) => real,
+                Ok(_) => continue,
+                Err(error) if error.is_absent() => continue,
+                Err(error) => {
+                    found.problems.push((name, error));
+                    continue;
+                }
+            };
+            if code && TOO_MUCH.iter().any(|each| real == Path::new(each)) {
+                continue;
+            }
+            by_place.entry(real.clone()).or_insert(Tree { name, real, code, ..Tree::default() });
+        }
+        for (real, tree) in by_place {
+            // Sorted, so what a tree lies in came before it.
+            let inside = found.trees.iter().any(|other: &Tree| real.starts_with(&other.real));
+            if !inside && found.trees.len() < MOST {
+                found.trees.push(tree);
+            }
+        }
+        found.trees.sort_by(|a, b| a.name.cmp(&b.name));
+        found
+    }
+}
