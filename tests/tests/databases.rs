@@ -88,7 +88,7 @@ impl Watching {
 
     /// The row of the server with its data there.
     fn look(&mut self, folder: &str) -> Option<Fact> {
-        let mut look = Look::new(&self.1, self.2.now(), &[], &|_| None);
+        let mut look = Look::new(&self.1, self.2.now(), &[], &|_: &str| None);
         self.0.poll(&mut look).expect("a look");
         let folder = Value::Text(folder.into());
         let mut facts = look.into_told().facts.into_iter().map(|(_, fact)| fact);
