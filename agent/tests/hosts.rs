@@ -63,7 +63,7 @@ fn debian_12() {
     assert_eq!(
         told,
         [
-            "fact tree /etc files=5 size_bytes=85",
+            "fact tree /etc files=12 size_bytes=1079",
             "fact package_file /usr/sbin/php-fpm8.2 package=php8.2-fpm kind=program problem=altered \
              from /var/lib/dpkg/info",
         ]

@@ -177,7 +177,7 @@ fn a_state_of_a_newer_agent_is_set_aside_untouched_with_a_critical_event() {
     let (lab, why) = after_spoiling_state("state-newer", |path| {
         Connection::open(path).expect("a state").pragma_update(None, "user_version", 99).expect("a newer format");
     });
-    assert!(why.contains("written by a newer plumb-agent (format 99, this one knows 1)"), "{why}");
+    assert!(why.contains("written by a newer plumb-agent (format 99, this one knows "), "{why}");
     let kept = Connection::open(lab.dir.join("agent/state.db.damaged")).expect("kept");
     let records: i64 = kept.query_row("SELECT count(*) FROM records", [], |row| row.get(0)).expect("records");
     assert!(records > 0);
@@ -237,8 +237,7 @@ fn a_store_of_a_newer_collector_is_refused_and_left_as_it_is() {
     let (lab, writer, path) = stopped_collector("store-newer");
     let good = fs::read(&path).expect("a store");
     Connection::open(&path).expect("a store").pragma_update(None, "user_version", 99).expect("a newer schema");
-    let words =
-        ["was written by a newer plumb (schema 99, this program knows 1)", "upgrade plumb, or restore a backup"];
+    let words = ["was written by a newer plumb (schema 99, this program knows ", "upgrade plumb, or restore a backup"];
     is_refused_and_left((lab, writer, path), &good, &words);
 }
 

@@ -29,6 +29,13 @@ pub const DATABASES: [&str; 7] = [
     "/var/lib/rpm/Packages",
     "/usr/lib/sysimage/rpm/Packages",
 ];
+/// The database of rpm, if there is one that is not empty.
+#[must_use]
+pub fn rpm_database(host: &Host) -> Option<&'static str> {
+    let of_rpm = DATABASES.into_iter().filter(|path| *path != dpkg::STATUS);
+    of_rpm.into_iter().find(|path| host.stat(path).is_ok_and(|meta| meta.size > 0))
+}
+
 /// Answers that are kept.
 const MAX_ANSWERS: usize = 512;
 

@@ -62,29 +62,6 @@ pub(super) fn is_debians_own(name: &[u8]) -> bool {
     DEBIAN.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
 }
 
-/// Whether a name matches a pattern in which `*` stands for any bytes.
-pub(super) fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                retry = Some((p, n));
-                p += 1;
-            }
-            Some(byte) if name.get(n) == Some(byte) => (p, n) = (p + 1, n + 1),
-            _ => match retry {
-                Some((star, at)) => {
-                    retry = Some((star, at + 1));
-                    (p, n) = (star + 1, at + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.iter().skip(p).all(|byte| *byte == b'*')
-}
-
 /// The name of the series: dates, times, counters, hashes and names of days give way to `*`. Other numbers stay, since
 /// `web1` and `web2` are two.
 pub(super) fn series(name: &[u8]) -> Vec<u8> {
@@ -290,20 +267,6 @@ mod tests {
             assert!(is_debians_own(name.as_bytes()), "{name}");
         }
         assert!(!is_debians_own(b"wordpress.sql.gz"));
-    }
-
-    #[test]
-    fn a_star_stands_for_anything() {
-        for (pattern, name, expected) in [
-            ("backup*", "backup", true),
-            ("backup*", "backups", true),
-            ("backup*", "my-backup", false),
-            ("*-db*.gz", "a-db-db1.gz", true),
-            ("*", "", true),
-            ("a*b*c", "aXbXbXd", false),
-        ] {
-            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
-        }
     }
 
     proptest::proptest! {

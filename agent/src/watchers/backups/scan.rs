@@ -9,6 +9,7 @@ use plumb_proto::time::Timestamp;
 
 use super::history::{self, Seen};
 use super::{Declared, names};
+use crate::glob::matches;
 use crate::host::{Entry, ErrorKind, Host, HostError, Identity, Kind};
 
 /// Folders that one pattern stands for, at most.
@@ -139,7 +140,7 @@ impl Scan {
                 let mut too_many = false;
                 let listed = host.resolve(&folder).and_then(|folder| {
                     host.entries(&folder, &mut |name, kind| {
-                        if kind == Kind::Folder && names::matches(part.as_bytes(), name.as_bytes()) {
+                        if kind == Kind::Folder && matches(part.as_bytes(), name.as_bytes()) {
                             match next.len() < FOLDERS {
                                 true => next.push(folder.join(name)),
                                 false => too_many = true,
@@ -202,7 +203,7 @@ impl Scan {
         let listed = host.entries(&visit.folder, &mut |name, kind| {
             let bytes = name.as_bytes();
             let wanted = match (&visit.declared, kind) {
-                (Some((_, pattern)), Kind::File) => names::matches(pattern.as_bytes(), bytes),
+                (Some((_, pattern)), Kind::File) => matches(pattern.as_bytes(), bytes),
                 (None, Kind::File) => {
                     is_marker(bytes) || names::kind(bytes).is_some() && !(debian && names::is_debians_own(bytes))
                 }

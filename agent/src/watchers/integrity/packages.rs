@@ -15,7 +15,7 @@ use super::entry::put;
 use super::reading::{Digest, Outcome, Reading};
 use super::tree::Tree;
 use crate::host::HostError;
-use crate::host::packages::{Digests, MD5SUMS};
+use crate::host::packages::{Digests, MD5SUMS, rpm_database};
 use crate::watcher::{Look, Table};
 use kept::{decode, fingerprint, forget_removed, keep, owned_key, package_key};
 pub(super) use kept::{owned, owners};
@@ -66,6 +66,8 @@ pub(super) struct Packages {
     failed: Option<HostError>,
     /// There is a database of dpkg.
     pub(super) known: bool,
+    /// The database of rpm on a host without dpkg: no row says nothing there.
+    rpm: Option<&'static str>,
     /// Judged as a whole once.
     complete: bool,
     /// A package manager was at work: to be judged when it has ended.
@@ -93,6 +95,7 @@ impl Packages {
             Err(error) if error.is_absent() => self.known = false,
             Err(error) => self.failed = Some(error),
         }
+        self.rpm = rpm_database(look.host).filter(|_| !self.known && self.failed.is_none());
     }
 
     /// Something changed in a folder: whose files lie there is judged again.
@@ -165,6 +168,9 @@ impl Packages {
     pub(super) fn tell(&self, look: &mut Look<'_>, table: &'static Table) {
         if let Some(error) = &self.failed {
             look.problem(table, "", MD5SUMS, error, error.hint());
+        }
+        if let Some(database) = self.rpm {
+            look.problem(table, "", database, "digests of rpm packages are not judged yet", "");
         }
         if !self.complete {
             look.problem(table, "", MD5SUMS, "packages are being changed just now", "");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
+use crate::glob::matches;
 use crate::host::{Host, HostError, Identity, Kind};
 
 /// Paths that one pattern may lead to.
@@ -93,28 +94,6 @@ fn fits(pattern: &str, name: &str) -> Option<Option<String>> {
         return None;
     }
     matches(pattern.as_bytes(), name.as_bytes()).then_some(None)
-}
-
-/// In linear space and, as a `*` is tried again only at the last one, without exponential time.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n, mut star) = (0, 0, None);
-    while let Some(byte) = name.get(n) {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p + 1, n));
-                p += 1;
-            }
-            Some(wanted) if wanted == byte || *wanted == b'?' => (p, n) = (p + 1, n + 1),
-            _ => match star {
-                Some((after, from)) => {
-                    star = Some((after, from + 1));
-                    (p, n) = (after, from + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.get(p..).is_none_or(|rest| rest.iter().all(|byte| *byte == b'*'))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use plumb_proto::untrusted::Untrusted;
 use super::events;
 use super::files::{Files, UnitFile};
 use super::units::{Failed, Loaded, Units};
+use crate::glob::matches;
 use crate::host::Host;
 use crate::watcher::Look;
 
@@ -218,19 +219,7 @@ fn interface(name: &str) -> Option<String> {
 }
 
 fn is_watched(name: &str, ignore: &[String]) -> bool {
-    !ignore.iter().any(|pattern| matches(pattern, name))
-}
-
-/// `*` stands for any text.
-fn matches(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
-    let Some(last) = parts.next_back() else { return rest.is_empty() };
-    for part in parts {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
+    !ignore.iter().any(|pattern| matches(pattern.as_bytes(), name.as_bytes()))
 }
 
 /// A timer or path starts it, or a socket does and nobody enabled it.

@@ -96,3 +96,16 @@ fn of_many_altered_files_twenty_are_told_and_the_rest_is_counted() {
     assert_eq!(told.len(), 21);
     assert!(told[20].starts_with("fact package_file more package=x kind=other problem=30 more files"), "{}", told[20]);
 }
+
+#[test]
+fn without_dpkg_files_of_rpm_packages_are_unknown_and_not_as_they_should_be() {
+    let stage = site().file("/var/lib/rpm/rpmdb.sqlite", "not empty");
+    let problem = "problem package_file * /var/lib/rpm/rpmdb.sqlite: digests of rpm packages are not judged yet";
+    assert_eq!(told(&stage), [problem]);
+    assert_eq!(told(&stage), [problem], "it stays unknown");
+}
+
+#[test]
+fn the_database_of_rpm_on_a_host_of_dpkg_says_nothing() {
+    assert!(told(&host().file("/var/lib/rpm/rpmdb.sqlite", "not empty")).is_empty());
+}

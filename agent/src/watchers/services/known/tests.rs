@@ -163,10 +163,3 @@ fn what_has_failed_is_told_with_its_timer_and_an_event_if_it_is_news() {
     );
     assert!(!scene.look(60, &after).contains("event"), "told once");
 }
-
-#[test]
-fn a_star_stands_for_any_text() {
-    let fits = |pattern: &str| matches(pattern, "serial-getty@ttyS0.service");
-    assert!(fits("*getty@*") && fits("serial-*.service") && fits("*") && fits("serial-getty@ttyS0.service"));
-    assert!(!fits("getty@*") && !fits("*.timer") && !fits("serial-getty") && !fits("*ttyS0*S0.service"));
-}
