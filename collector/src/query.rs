@@ -2,6 +2,7 @@
 //! taken in the writer's transaction, together with their entry in the audit.
 
 mod answers;
+mod changes;
 mod decide;
 mod door;
 mod guard;
@@ -114,6 +115,7 @@ impl Query for Service {
     type AlertsStream = Pages<pb::AlertsPage>;
     type RulesStream = Pages<pb::RulesPage>;
     type TestPolicyStream = Pages<pb::TestPolicyPage>;
+    type ChangesStream = Pages<pb::ChangesPage>;
 
     async fn hosts(&self, request: Request<pb::HostsRequest>) -> Answer<pb::HostsPage> {
         let hearing = self.hearing();
@@ -221,6 +223,12 @@ impl Query for Service {
         pages
             .extend(answers::chunks(answer.findings, |findings| pb::TestPolicyPage { findings, ..Default::default() }));
         Ok(answers::pages(pages))
+    }
+
+    async fn changes(&self, request: Request<pb::ChangesRequest>) -> Answer<pb::ChangesPage> {
+        let (asked, now) = (request.get_ref().clone(), self.now());
+        let (sets, cut) = self.ask(&request, move |questions| changes::answer(questions, &asked, now)).await?;
+        Ok(paged(sets, |sets| pb::ChangesPage { sets, cut }))
     }
 
     async fn approve(&self, request: Request<pb::ApproveRequest>) -> Result<Response<pb::ApproveReply>, Status> {

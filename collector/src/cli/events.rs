@@ -140,7 +140,7 @@ pub(super) fn table(events: &[Event], printer: &Printer) -> Table {
 }
 
 /// A moment, or a span before now.
-fn since(text: &str, now: Timestamp) -> Result<Timestamp> {
+pub(super) fn since(text: &str, now: Timestamp) -> Result<Timestamp> {
     if let Ok(moment) = text.parse::<jiff::Timestamp>() {
         return Ok(Timestamp::from_millis(moment.as_millisecond()));
     }

@@ -24,7 +24,7 @@ use crate::worker::{Weight, Writer};
 pub(super) const GROUP: &str = "plumb";
 
 /// The least role for each call.
-pub(super) const CALLS: [(&str, Role); 15] = [
+pub(super) const CALLS: [(&str, Role); 16] = [
     ("Hosts", Role::Viewer),
     ("Host", Role::Viewer),
     ("Drifts", Role::Viewer),
@@ -40,11 +40,12 @@ pub(super) const CALLS: [(&str, Role); 15] = [
     ("TestReceiver", Role::Admin),
     ("Rules", Role::Viewer),
     ("TestPolicy", Role::Operator),
+    ("Changes", Role::Viewer),
 ];
 
 /// The calls of those who are limited to a group: each shows and changes nothing but the hosts of that group. A call that is
 /// not here is not theirs.
-pub(super) const OF_A_GROUP: [&str; 14] = [
+pub(super) const OF_A_GROUP: [&str; 15] = [
     "Hosts",
     "Host",
     "Drifts",
@@ -59,6 +60,7 @@ pub(super) const OF_A_GROUP: [&str; 14] = [
     "RevokeHost",
     "Rules",
     "TestPolicy",
+    "Changes",
 ];
 
 /// What stands before a call's name in the path of its request.

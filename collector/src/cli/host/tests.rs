@@ -16,6 +16,7 @@ fn sample(name: &str, mount: Option<&str>, value: f64) -> Sample {
         labels: mount.map(label).into_iter().collect(),
         value: Some(value),
         at_ms: NOW.millis() - 5_000,
+        rate: None,
     }
 }
 
