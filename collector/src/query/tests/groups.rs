@@ -19,7 +19,7 @@ async fn a_reader_of_another_group_finds_nothing() {
     let by_number = DriftFilter { all: true, ids: vec![1], ..DriftFilter::default() };
     let events = EventFilter { limit: 10, ..EventFilter::default() };
     assert!(limited.hosts().unwrap().is_empty());
-    assert!(limited.view(&host.id).is_err());
+    assert!(limited.view(&host.id).is_err() && limited.outline(&host.id).is_err());
     for filter in [of_host.clone(), by_number.clone(), DriftFilter { groups: groups("acme"), ..DriftFilter::default() }]
     {
         assert!(limited.drifts(&filter).unwrap().is_empty(), "{filter:?}");
