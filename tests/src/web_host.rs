@@ -16,6 +16,8 @@ const PACKAGES: &str = "nginx php8.2-fpm php8.2-mysql mariadb-server postgresql 
                         procps isc-dhcp-client iproute2 xz-utils";
 /// What its operator set up by hand: two sites, their databases, a nightly dump kept for a week.
 const SETUP: &str = r#"
+# a host without a machine-id is in its first boot, in which systemd enables whatever there is
+systemd-machine-id-setup
 echo webhost > /etc/hostname
 printf '127.0.0.1 localhost webhost\n' > /etc/hosts
 rm -f /usr/sbin/policy-rc.d /etc/nginx/sites-enabled/default

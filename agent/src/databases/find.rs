@@ -107,7 +107,7 @@ impl Found {
                     let file = exe.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
                     let known = program.files.contains(&file) || program.aliases.contains(&file);
                     // In a container the same path is another file.
-                    if known && self.servers.len() < MAX_SERVERS && host.shares_mounts(process.pid) {
+                    if known && self.servers.len() < MAX_SERVERS && host.is_of_the_host(process.pid) {
                         self.servers.extend(server(host, program, process.pid, &exe.path, exe.replaced));
                     }
                 }

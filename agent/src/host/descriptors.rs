@@ -10,7 +10,8 @@ use super::{ErrorKind, Host};
 /// What a search for sockets came to.
 #[derive(Debug, Default)]
 pub struct Owners {
-    /// A process that has the socket of that inode open: the one with the smallest number.
+    /// A process that has the socket of that inode open: the one with the smallest number, but process 1 only if nobody else
+    /// has it.
     pub pids: BTreeMap<u64, u32>,
     /// True when some process could not be looked into.
     pub denied: bool,
@@ -24,7 +25,7 @@ impl Host {
         let mut owners = Owners::default();
         let Ok(pids) = self.pids() else { return Owners { denied: true, ..owners } };
         for pid in pids {
-            if owners.pids.len() == inodes.len() {
+            if owners.pids.len() == inodes.len() && !owners.pids.values().any(|pid| *pid == 1) {
                 break;
             }
             let folder = PathBuf::from(format!("/proc/{pid}/fd"));
@@ -37,7 +38,11 @@ impl Host {
                     owners.denied |= texts.iter().any(|text| matches!(text, Err(ErrorKind::Denied)));
                     let found = texts.into_iter().flatten().filter_map(|text| inode(text.as_os_str().as_bytes()));
                     for inode in found.filter(|inode| inodes.contains(inode)) {
-                        owners.pids.entry(inode).or_insert(pid);
+                        // Process 1 keeps a socket that it has handed on; whoever got it answers there.
+                        let owner = owners.pids.entry(inode).or_insert(pid);
+                        if *owner == 1 {
+                            *owner = pid;
+                        }
                     }
                 }
                 Err(error) => owners.denied |= error.kind == ErrorKind::Denied,

@@ -147,11 +147,12 @@ impl Host {
         birth().ok_or_else(|| ErrorKind::Io("not understood").at(path.as_ref()))
     }
 
-    /// True when a process sees the mounts that process 1 sees. When that cannot be told, it is taken to be so:
-    /// a container that can hide it from us can be seen by us only as root.
+    /// True when a process is one of the host's own, not of a container: it is numbered among the processes that process 1
+    /// sees (pid_namespaces(7)). Mounts of its own say nothing: systemd gives them to sandboxed services. When it cannot be
+    /// told, it is taken to be so: a container that can hide it from us can be seen by us only as root.
     #[must_use]
-    pub fn shares_mounts(&self, pid: u32) -> bool {
-        let space = |pid: &str| self.read_link(format!("/proc/{pid}/ns/mnt"));
+    pub fn is_of_the_host(&self, pid: u32) -> bool {
+        let space = |pid: &str| self.read_link(format!("/proc/{pid}/ns/pid"));
         match (space("1"), space(&pid.to_string())) {
             (Ok(first), Ok(own)) => first.as_os_str().as_bytes() == own.as_os_str().as_bytes(),
             _ => true,

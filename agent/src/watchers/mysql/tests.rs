@@ -139,8 +139,8 @@ fn several_servers_are_several_rows_and_what_ends_by_itself_is_none() {
 #[test]
 fn a_server_in_a_container_is_not_the_hosts() {
     let stage = process(debian(), 812, "/usr/sbin/mariadbd", &["mariadbd"], "/var/lib/mysql")
-        .link("/proc/1/ns/mnt", "mnt:[1]")
-        .link("/proc/812/ns/mnt", "mnt:[2]");
+        .link("/proc/1/ns/pid", "pid:[1]")
+        .link("/proc/812/ns/pid", "pid:[2]");
     assert!(stage.look().contains(" running=false "));
 }
 

@@ -76,7 +76,7 @@ impl Running {
             self.apaches.push(pid);
         }
         // In a container the same path is another file.
-        if parse_name(name).is_some() && host.shares_mounts(pid) {
+        if parse_name(name).is_some() && host.is_of_the_host(pid) {
             self.binaries.insert(exe.to_owned());
         }
     }

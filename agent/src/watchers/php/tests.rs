@@ -68,8 +68,8 @@ fn a_binary_replaced_while_it_runs_still_runs() {
 fn what_a_container_runs_is_not_the_hosts() {
     let host = with(host(), "/usr/local/sbin/php-fpm", &binary("8.2.1"))
         .link("/proc/77/exe", "/usr/local/sbin/php-fpm")
-        .link("/proc/1/ns/mnt", "mnt:[1]")
-        .link("/proc/77/ns/mnt", "mnt:[2]");
+        .link("/proc/1/ns/pid", "pid:[1]")
+        .link("/proc/77/ns/pid", "pid:[2]");
     assert!(host.look().contains(" running=false "));
 }
 

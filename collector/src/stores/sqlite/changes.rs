@@ -37,7 +37,6 @@ struct Version {
 
 fn rows(conn: &Connection, host: i64, since: Timestamp) -> Result<Vec<Change>> {
     let columns = state_columns(conn, host)?;
-    let begun = first_told(conn, host)?;
     let mut statement = conn.prepare_cached(
         "SELECT tbl, key, fact, since_ms, until_ms FROM fact_history WHERE host = ?1 AND until_ms >= ?2
          UNION ALL SELECT tbl, key, fact, since_ms, NULL FROM facts WHERE host = ?1 AND since_ms >= ?2
@@ -46,6 +45,8 @@ fn rows(conn: &Connection, host: i64, since: Timestamp) -> Result<Vec<Change>> {
     let limit = i64::try_from(limits::QUERY_ROWS)?;
     let mut found = statement.query(params![host, since.millis(), limit])?;
     let mut changes = Vec::new();
+    // Looks through all that is kept of the host: only where a row has come at all.
+    let mut begun: Option<BTreeMap<String, i64>> = None;
     let mut before: Option<(String, Version)> = None;
     while let Some(row) = found.next()? {
         let table: String = row.get(0)?;
@@ -65,9 +66,14 @@ fn rows(conn: &Connection, host: i64, since: Timestamp) -> Result<Vec<Change>> {
             }
             other => {
                 changes.extend(other.and_then(|last| gone(&table, &last)));
-                let is_first = begun.get(&table).is_none_or(|first| version.since - first <= FIRST_MS);
-                if version.since >= since.millis() && !is_first {
-                    changes.push(whole(&table, &version, version.since, How::Added));
+                if version.since >= since.millis() {
+                    let begun = match &mut begun {
+                        Some(begun) => begun,
+                        none => none.insert(first_told(conn, host)?),
+                    };
+                    if begun.get(&table).is_some_and(|first| version.since - first > FIRST_MS) {
+                        changes.push(whole(&table, &version, version.since, How::Added));
+                    }
                 }
             }
         }

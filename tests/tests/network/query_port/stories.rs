@@ -23,7 +23,15 @@ fn a_user_is_made_asks_from_elsewhere_and_is_listed() {
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.contains(&format!("\ncollector: {}\n", scene.url())), "{text}");
-    for command in [["hosts"].as_slice(), &["host", "acme-1"], &["rules"], &["schema", "php"], &["events", "acme-1"]] {
+    for command in [
+        ["hosts"].as_slice(),
+        &["host", "acme-1"],
+        &["rules"],
+        &["schema", "php"],
+        &["events", "acme-1"],
+        &["changes", "acme-1", "--since", "2h"],
+        &["changes", "--items", "--json"],
+    ] {
         assert_eq!(scene.plumb(&file, command), 0, "{command:?}");
     }
     assert_eq!(scene.plumb(&file, &["host", "retire", "acme-1"]), 1, "a viewer retires no host");
@@ -88,6 +96,7 @@ fn whoever_is_limited_to_a_group_sees_and_changes_its_hosts_alone() {
         let answers = [
             first(client.host(pb::HostRequest { name: name() }).await).await.map(drop),
             first(client.events(pb::EventsRequest { host: name(), ..Default::default() }).await).await.map(drop),
+            first(client.changes(pb::ChangesRequest { host: name(), ..Default::default() }).await).await.map(drop),
             first(client.drifts(pb::DriftsRequest { host: name(), ..Default::default() }).await).await.map(drop),
             first(client.facts(pb::FactsRequest { host: name(), ..Default::default() }).await).await.map(drop),
             client.approve(pb::ApproveRequest { host: name(), ..Default::default() }).await.map(drop),
