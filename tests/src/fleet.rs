@@ -42,13 +42,21 @@ impl Fleet {
     /// It does not start.
     #[must_use]
     pub fn start(name: &str) -> Self {
+        Self::start_at(name, Timestamp::from_secs(1_795_262_400))
+    }
+
+    /// Starts a collector at some other moment: no earlier than the files that its agents see.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start_at(name: &str, start: Timestamp) -> Self {
         // in memory where there is such a place: these stories write tens of thousands of records
         let base = Path::new("/dev/shm");
         let base = if base.is_dir() { base.to_owned() } else { std::env::temp_dir() };
         let dir = base.join(format!("plumb-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).expect("a folder");
-        let start = Timestamp::from_secs(1_795_262_400);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let mut fleet =
@@ -118,7 +126,8 @@ impl Fleet {
         };
         enroll(&options, self.clock.clone()).unwrap_or_else(|error| panic!("enrol {name}: {error:#}"));
         let watchers = watchers.iter().map(|(spec, settings)| (*spec, (*settings).to_owned())).collect();
-        Agent { name: name.into(), dir, clock: self.clock.clone(), watchers, running: None }
+        let root = dir.join("root");
+        Agent { name: name.into(), dir, root, clock: self.clock.clone(), watchers, running: None }
     }
 
     /// A host as the collector knows it.
@@ -145,6 +154,7 @@ impl Drop for Fleet {
 pub struct Agent {
     name: String,
     dir: PathBuf,
+    root: PathBuf,
     clock: Arc<ManualClock>,
     watchers: Vec<(Spec, String)>,
     running: Option<Running>,
@@ -160,7 +170,14 @@ impl Agent {
     /// The folder that it takes for its host's root.
     #[must_use]
     pub fn root(&self) -> PathBuf {
-        self.dir.join("root")
+        self.root.clone()
+    }
+
+    /// Lets it take another folder for its host's root.
+    #[must_use]
+    pub fn at(mut self, root: PathBuf) -> Self {
+        self.root = root;
+        self
     }
 
     /// Starts both halves; `online` says whether deliver is among them.
@@ -176,7 +193,7 @@ impl Agent {
             Assigned { spec: *spec, every: spec.every, watcher: spec.make(table).expect("a watcher") }
         };
         let observer = Observer::open(Options {
-            host: Host::new(self.root(), self.clock.clone()),
+            host: Host::new(&self.root, self.clock.clone()),
             watchers: self.watchers.iter().map(assign).collect(),
             state: state::Options {
                 folder: self.dir.join("state"),

@@ -1,5 +1,7 @@
 //! A real web host from Debian's packages, booted: what plumb tells of it, and what each thing that goes wrong there makes.
 
+mod day;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::Command;
@@ -33,12 +35,6 @@ fn drifts(lab: &Lab) -> BTreeSet<String> {
     all.as_array().expect("drifts").iter().map(line).collect()
 }
 
-fn events(lab: &Lab, kind: &str) -> Vec<String> {
-    let all = lab.json(&["events", "webhost", "--kind", kind]);
-    let text = |event: &serde_json::Value| event["text"].as_str().unwrap_or_default().to_owned();
-    all.as_array().expect("events").iter().map(text).collect()
-}
-
 fn facts(lab: &Lab, table: &str) -> Vec<serde_json::Value> {
     lab.json(&["facts", table]).as_array().cloned().unwrap_or_default()
 }
@@ -65,7 +61,7 @@ fn trouble(lab: &Lab, what: &str, makes: &[&str], make: impl FnOnce(), heal: imp
 }
 
 /// Asks the web server for a page, as a browser would.
-fn get(host: &WebHost, page: &str) -> String {
+pub fn get(host: &WebHost, page: &str) -> String {
     host.sh(&format!(
         "bash -c 'exec 3<>/dev/tcp/127.0.0.1/80; printf \"GET {page} HTTP/1.0\\r\\nHost: shop.example\\r\\n\\r\\n\" >&3; cat <&3'"
     ))
@@ -160,6 +156,8 @@ fn a_web_host_is_told_whole_and_each_trouble_makes_its_own_drift() {
         &mut told,
     );
     eprintln!("{told}");
+    lab.kill_agent();
+    day::nothing_of_a_usual_day_is_a_drift_and_a_dump_that_stays_away_is(&host);
 }
 
 /// A version 1 memory cgroup of this machine, outside of any container: the kernel kills what is in it.
