@@ -11,6 +11,8 @@ use plumb_proto::record::{HostId, sha256};
 use plumb_proto::time::Timestamp;
 use plumb_proto::untrusted::Untrusted;
 
+use crate::drift::text::clip;
+
 /// A pause this long ends a set.
 pub const GAP: Duration = Duration::from_secs(60);
 /// Kinds of events that are changes, and how they are counted.
@@ -151,19 +153,23 @@ impl ChangeSet {
         if let [file] = files.as_slice()
             && file.count == 1
         {
-            parts.push(format!("{} {}", file.key, file.how.as_str()));
+            parts.push(format!("{} {}", clip(&file.key), file.how.as_str()));
         } else {
-            for (tree, counts) in trees {
+            let more = trees.len().saturating_sub(NAMED);
+            for (tree, counts) in trees.into_iter().take(NAMED) {
                 let counts = counts.iter().map(|(how, count)| format!("{count} {}", how.as_str()));
                 let counts = counts.collect::<Vec<_>>().join(", ");
-                parts.push(format!("files in {}: {counts}", Untrusted::from(tree)));
+                parts.push(format!("files in {}: {counts}", clip(Untrusted::from(tree))));
+            }
+            if more > 0 {
+                parts.push(format!("files in {more} more"));
             }
         }
         parts.join("; ")
     }
 }
 
-/// Rows that a summary names.
+/// Rows, and folders with files, that a summary names.
 const NAMED: usize = 3;
 
 impl Change {
@@ -191,8 +197,8 @@ impl Change {
     /// In words: "version of php fpm/8.2: 8.2.29 -> 8.2.30".
     #[must_use]
     pub fn words(&self) -> String {
-        let row = format!("{} {}", self.table, self.key);
-        let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "not set".to_owned(), Value::to_string);
+        let row = format!("{} {}", self.table, clip(&self.key));
+        let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "not set".to_owned(), clip);
         match &self.field {
             Some(field) => format!("{field} of {row}: {} -> {}", value(&self.was), value(&self.is)),
             None => format!("{row} {}", self.how.as_str()),

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod approve;
+mod changes;
 mod chart;
 pub mod connect;
 pub mod drift;
@@ -38,6 +39,7 @@ Examples:
   plumb drift                      what has drifted, worst first
   plumb drift --exit-code          ... and fail if there is any, for scripts
   plumb facts php                  which PHP runs where
+  plumb changes --since 2h         what has changed of late, on all hosts
   plumb approve 12 --note 'moved'  today's state is as it should be
 
 With --json every command prints one JSON document. Exit codes: 0 done, 1 could not, 2 wrong usage.";
@@ -71,6 +73,7 @@ enum Command {
     Drift(drift::Arguments),
     Approve(approve::Arguments),
     Facts(facts::Arguments),
+    Changes(changes::Arguments),
     Events(events::Arguments),
     History(history::Arguments),
     Schema(schema::Arguments),
@@ -123,6 +126,7 @@ async fn command(cli: Cli, printer: &mut Printer) -> anyhow::Result<u8> {
         Command::Drift(arguments) => return drift::run(arguments, &mut query, printer).await,
         Command::Approve(arguments) => approve::run(arguments, &mut query, printer).await?,
         Command::Facts(arguments) => facts::run(arguments, &mut query, printer).await?,
+        Command::Changes(arguments) => changes::run(arguments, &mut query, printer).await?,
         Command::Events(arguments) => events::run(arguments, &mut query, printer).await?,
         Command::History(arguments) => history::run(arguments, &mut query, printer).await?,
         Command::Schema(arguments) => schema::run(arguments, &mut query, printer).await?,
@@ -177,7 +181,10 @@ mod tests {
         let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
         assert_eq!(
             names,
-            ["hosts", "host", "drift", "approve", "facts", "events", "history", "schema", "rules", "alerts", "help"]
+            [
+                "hosts", "host", "drift", "approve", "facts", "changes", "events", "history", "schema", "rules",
+                "alerts", "help"
+            ]
         );
         for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
             let help = command.render_long_help().to_string();

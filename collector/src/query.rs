@@ -2,6 +2,7 @@
 //! taken in the writer's transaction, together with their entry in the audit.
 
 mod answers;
+mod changes;
 mod decide;
 mod door;
 mod guard;
@@ -116,6 +117,7 @@ impl Query for Service {
     type RulesStream = Pages<pb::RulesPage>;
     type TestPolicyStream = Pages<pb::TestPolicyPage>;
     type HistoryStream = Pages<pb::HistoryPage>;
+    type ChangesStream = Pages<pb::ChangesPage>;
 
     async fn hosts(&self, request: Request<pb::HostsRequest>) -> Answer<pb::HostsPage> {
         let hearing = self.hearing();
@@ -229,6 +231,12 @@ impl Query for Service {
         let asked = request.get_ref().clone();
         let answer = self.ask(&request, move |questions| history::pages(questions, &asked)).await?;
         Ok(answers::pages(answer))
+    }
+
+    async fn changes(&self, request: Request<pb::ChangesRequest>) -> Answer<pb::ChangesPage> {
+        let (asked, now) = (request.get_ref().clone(), self.now());
+        let (sets, cut) = self.ask(&request, move |questions| changes::answer(questions, &asked, now)).await?;
+        Ok(paged(sets, |sets| pb::ChangesPage { sets, cut }))
     }
 
     async fn approve(&self, request: Request<pb::ApproveRequest>) -> Result<Response<pb::ApproveReply>, Status> {

@@ -220,6 +220,8 @@ pub trait Questions: Send {
     fn hosts(&mut self) -> Result<Vec<HostRow>>;
     /// All that is known of a host.
     fn view(&mut self, host: &HostId) -> Result<HostView>;
+    /// What a line about a host is made of: as [`Questions::view`], without declarations, baselines, and how series moved.
+    fn outline(&mut self, host: &HostId) -> Result<HostView>;
     /// Drifts, worst first, then oldest.
     fn drifts(&mut self, filter: &DriftFilter) -> Result<Vec<KnownDrift>>;
     /// Current rows of a table over hosts.

@@ -23,7 +23,7 @@ install -d -o www-data -g www-data /var/www/shop /var/www/shop/uploads /var/back
 chown www-data:www-data /var/log/php
 printf '<?php\nif (isset($_GET["boom"])) { undefined_function(); }\necho "shop ", PHP_VERSION;\n' > /var/www/shop/index.php
 printf '<?php\nfunction price($n) { return $n * 2; }\n' > /var/www/shop/price.php
-sed -i 's,^;*php_admin_value\[error_log\].*,php_admin_value[error_log] = /var/log/php/www.log,; s,^;*php_admin_flag\[log_errors\].*,php_admin_flag[log_errors] = on,' \
+sed -i 's,^;*php_admin_value\[error_log\].*,php_admin_value[error_log] = /var/log/php/www-error.log,; s,^;*php_admin_flag\[log_errors\].*,php_admin_flag[log_errors] = on,' \
     /etc/php/8.2/fpm/pool.d/www.conf
 cat > /etc/nginx/sites-available/shop <<'SITE'
 log_format timed '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" $request_time';

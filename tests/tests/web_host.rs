@@ -12,6 +12,8 @@ use plumb_tests::web_host::WebHost;
 
 /// A kernel that killed for want of memory is told for an hour; here for a little while, so that its end is seen, too.
 const POLICY: &str = "[oom_kill]\nok = \"!has(grown.oom_kills_total) || grown.oom_kills_total > duration('20s')\"\n";
+/// A known failure is over when it was quiet for a quarter of an hour; here for less.
+const AGENT: &str = "[logs]\nquiet_seconds = 20\n";
 /// How soon a drift must stand once its cause is there.
 const SOON: Duration = Duration::from_secs(10);
 /// How soon a drift must be gone once it is healed: a look, and what its rule waits for to be sure.
@@ -75,7 +77,7 @@ fn a_web_host_is_told_whole_and_each_trouble_makes_its_own_drift() {
         return;
     }
     let mut host = WebHost::make("web-host");
-    let mut lab = Lab::new("web-host-lab", &program("PLUMB_AGENT"), "", "");
+    let mut lab = Lab::new("web-host-lab", &program("PLUMB_AGENT"), AGENT, "");
     std::fs::write(lab.dir.join("policy/test.toml"), POLICY).expect("a policy");
     host.boot(&lab.dir);
     host.sh("mkdir -p /srv/small && mount -t tmpfs -o size=16m tmpfs /srv/small");
@@ -84,11 +86,109 @@ fn a_web_host_is_told_whole_and_each_trouble_makes_its_own_drift() {
     lab.collector_is_up();
     lab.enroll("webhost");
     lab.start_agent();
-    let tables = ["mount", "os", "php", "database", "log_source", "tree", "backup", "service", "listener", "interface"];
+    let tables = ["mount", "os", "php", "database", "log_source", "tree", "backup", "service", "listener"];
     let missing = || tables.into_iter().filter(|table| facts(&lab, table).is_empty()).collect::<Vec<_>>();
-    eventually("all seven subjects", Duration::from_secs(90), missing, Vec::is_empty);
-    std::thread::sleep(Duration::from_secs(20));
-    assert_eq!(drifts(&lab), BTreeSet::new(), "a healthy host");
+    eventually("all seven subjects", Duration::from_secs(240), missing, Vec::is_empty);
+    get(&host, "/");
+    std::thread::sleep(Duration::from_secs(75)); // what listens is told once it has stood for a minute
     eprintln!("{}", String::from_utf8_lossy(&lab.plumb(&["host", "webhost"]).stdout));
-    eprintln!("{}", String::from_utf8_lossy(&lab.plumb(&["hosts"]).stdout));
+    assert_eq!(drifts(&lab), BTreeSet::new(), "a healthy host");
+    versions(&host, &lab);
+
+    let mut told = String::new();
+    let small = "/srv/small/fill";
+    trouble(
+        &lab,
+        "a disk fills",
+        &["disk_space critical mount /srv/small"],
+        || drop(host.try_sh(&format!("head -c 20M /dev/zero > {small}"))),
+        || drop(host.sh(&format!("rm {small}"))),
+        &mut told,
+    );
+    trouble(
+        &lab,
+        "the kernel kills for memory",
+        &["oom_kill warning oom_kills_total"],
+        out_of_memory,
+        || {},
+        &mut told,
+    );
+    trouble(
+        &lab,
+        "MariaDB stops",
+        &[
+            "changed critical database mariadb/main running",
+            "changed critical service mariadb.service active",
+            "changed warning listener tcp/127.0.0.1:3306",
+        ],
+        || drop(host.sh("systemctl stop mariadb")),
+        || drop(host.sh("systemctl start mariadb")),
+        &mut told,
+    );
+    trouble(
+        &lab,
+        "PHP fails in a site",
+        &["log_failure critical log_failure php_fatal@/var/log/php/www-error.log"],
+        || drop(get(&host, "/index.php?boom=1")),
+        || {},
+        &mut told,
+    );
+    let core = "/usr/share/wordpress/wp-includes/version.php";
+    trouble(
+        &lab,
+        "a core file is edited",
+        &[&format!("package_file_altered critical package_file {core}")],
+        || drop(host.sh(&format!("cp -p {core} /root/kept; echo '// edited' >> {core}"))),
+        || drop(host.sh(&format!("cp -p /root/kept {core}"))),
+        &mut told,
+    );
+    trouble(
+        &lab,
+        "a file of a site is edited",
+        &["changed warning tree /var/www/shop code_digest"],
+        || drop(host.sh("cp -p /var/www/shop/price.php /root/kept; echo '// edited' >> /var/www/shop/price.php")),
+        || drop(host.sh("cp -p /root/kept /var/www/shop/price.php")),
+        &mut told,
+    );
+    let dump = host.sh("ls /var/backups/mysql/shop-*.sql.gz | tail -1").trim().to_owned();
+    trouble(
+        &lab,
+        "a dump is truncated",
+        &["backup_incomplete critical backup /var/backups/mysql/shop-*.sql.gz"],
+        || drop(host.sh(&format!("cp -p {dump} /root/kept; truncate -s 300000 {dump}; touch -d '-4 minutes' {dump}"))),
+        || drop(host.sh(&format!("cp -p /root/kept {dump}"))),
+        &mut told,
+    );
+    eprintln!("{told}");
+}
+
+/// A version 1 memory cgroup of this machine, outside of any container: the kernel kills what is in it.
+fn out_of_memory() {
+    let group = format!("/sys/fs/cgroup/memory/plumb-test-{}", std::process::id());
+    std::fs::create_dir(&group).expect("a version 1 memory cgroup");
+    std::fs::write(format!("{group}/memory.limit_in_bytes"), "20M").expect("a limit");
+    let eat = format!("echo $$ > {group}/cgroup.procs; exec tail /dev/zero");
+    let ended = Command::new("sh").args(["-c", &eat]).status().expect("a shell");
+    assert!(!ended.success(), "it was killed");
+    std::fs::remove_dir(&group).expect("an empty group");
+}
+
+/// What plumb tells of the databases is what dpkg and the servers themselves say.
+fn versions(host: &WebHost, lab: &Lab) {
+    let ours = |key: &str, field: &str| {
+        let row = facts(lab, "database").into_iter().find(|row| row["key"] == key).expect(key);
+        row["fields"][field].as_str().unwrap_or_default().to_owned()
+    };
+    let packaged = |package: &str| host.sh(&format!("dpkg-query -W -f='${{Version}}' {package}"));
+    let said = [
+        ("mariadb/main", "mariadb-server-core", "mariadb -Ne 'SELECT VERSION()'"),
+        ("postgresql/15/main", "postgresql-15", "runuser -u postgres -- psql -Atc 'SHOW server_version'"),
+        ("redis/6379", "redis-server", "redis-cli INFO server | sed -n 's/redis_version://p'"),
+    ];
+    for (key, package, command) in said {
+        assert_eq!(ours(key, "package_version"), packaged(package), "{key}");
+        let word = host.sh(command);
+        let word = word.split([' ', '-', '\r', '\n']).next().unwrap_or_default();
+        assert_eq!((ours(key, "version").as_str(), ours(key, "running_version").as_str()), (word, word), "{key}");
+    }
 }

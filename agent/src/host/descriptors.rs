@@ -1,18 +1,11 @@
-//! Which process has a socket open: the links in /proc/PID/fd, which only root and CAP_SYS_PTRACE may read of others,
-//! and nobody whom Landlock keeps apart from them (landlock(7), "Ptrace restrictions").
+//! Which process has a socket open: the links in /proc/PID/fd, which only root and CAP_SYS_PTRACE may read of others; where
+//! Landlock keeps this thread apart from them, by way of [`super::Peek`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
-use nix::dir::Dir;
-use nix::errno::Errno;
-use nix::fcntl::readlinkat;
-
-use super::open::{Links, Want};
 use super::{ErrorKind, Host};
-
-/// Descriptors of one process that are looked at.
-const DESCRIPTORS: usize = 65_536;
 
 /// What a search for sockets came to.
 #[derive(Debug, Default)]
@@ -34,21 +27,17 @@ impl Host {
             if owners.pids.len() == inodes.len() {
                 break;
             }
-            match self.root.at(format!("/proc/{pid}/fd").as_ref(), Links::Never, Want::Folder) {
-                Ok(opened) => {
-                    let Ok(mut folder) = Dir::from_fd(opened.fd) else { continue };
-                    let Ok(here) = nix::unistd::dup(&folder) else { continue };
-                    for entry in folder.iter().take(DESCRIPTORS).flatten() {
-                        let link = readlinkat(&here, entry.file_name());
-                        // The folder can be listed by who may not read what is in it.
-                        if matches!(link, Err(Errno::EACCES | Errno::EPERM)) {
-                            owners.denied = true;
-                            break;
-                        }
-                        let inode = link.ok().and_then(|link| inode(link.as_bytes()));
-                        if let Some(inode) = inode.filter(|inode| inodes.contains(inode)) {
-                            owners.pids.entry(inode).or_insert(pid);
-                        }
+            let folder = PathBuf::from(format!("/proc/{pid}/fd"));
+            let mut names = Vec::new();
+            let listed = self.entries(&folder, &mut |name, _| names.extend(name.to_str().map(str::to_owned)));
+            let texts = listed.and_then(|()| self.link_texts(&folder, names));
+            match texts {
+                Ok(texts) => {
+                    // The folder can be listed by who may not read what is in it.
+                    owners.denied |= texts.iter().any(|text| matches!(text, Err(ErrorKind::Denied)));
+                    let found = texts.into_iter().flatten().filter_map(|text| inode(text.as_os_str().as_bytes()));
+                    for inode in found.filter(|inode| inodes.contains(inode)) {
+                        owners.pids.entry(inode).or_insert(pid);
                     }
                 }
                 Err(error) => owners.denied |= error.kind == ErrorKind::Denied,

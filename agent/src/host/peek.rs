@@ -24,12 +24,12 @@ struct Line {
 }
 
 enum Question {
-    Link(PathBuf),
+    Links(Vec<PathBuf>),
     Bytes(PathBuf, usize),
 }
 
 enum Answer {
-    Link(PathBuf),
+    Links(Vec<Result<PathBuf, ErrorKind>>),
     Bytes(Vec<u8>),
 }
 
@@ -49,9 +49,7 @@ impl Peek {
             let _ = ready.send(answer);
             while let Some(question) = (!ends).then(|| questions.recv().ok()).flatten() {
                 let answer = match question {
-                    Question::Link(path) => {
-                        std::fs::read_link(path).map(Answer::Link).map_err(|error| ErrorKind::from_io(&error))
-                    }
+                    Question::Links(paths) => Ok(Answer::Links(paths.iter().map(|path| text(path)).collect())),
                     Question::Bytes(path, limit) => bytes(&path, limit).map(Answer::Bytes),
                 };
                 if reply.send(answer).is_err() {
@@ -67,10 +65,14 @@ impl Peek {
 
     /// The text of a link of a process.
     pub(super) fn link(&self, path: &Path) -> Option<Result<PathBuf, ErrorKind>> {
-        match self.answer(is_link(path), Question::Link(path.to_owned()))? {
-            Ok(Answer::Link(text)) => Some(Ok(text)),
-            Ok(Answer::Bytes(_)) => None,
-            Err(kind) => Some(Err(kind)),
+        self.links(vec![path.to_owned()])?.pop()
+    }
+
+    /// The texts of links of processes, in their order, asked for together; `None` if one is anything else.
+    pub(super) fn links(&self, paths: Vec<PathBuf>) -> Option<Vec<Result<PathBuf, ErrorKind>>> {
+        match self.answer(paths.iter().all(|path| is_link(path)), Question::Links(paths))? {
+            Ok(Answer::Links(texts)) => Some(texts),
+            Ok(Answer::Bytes(_)) | Err(_) => None,
         }
     }
 
@@ -78,7 +80,7 @@ impl Peek {
     pub(super) fn bytes(&self, path: &Path, limit: usize) -> Option<Result<Vec<u8>, ErrorKind>> {
         match self.answer(is_file(path), Question::Bytes(path.to_owned(), limit))? {
             Ok(Answer::Bytes(bytes)) => Some(Ok(bytes)),
-            Ok(Answer::Link(_)) => None,
+            Ok(Answer::Links(_)) => None,
             Err(kind) => Some(Err(kind)),
         }
     }
@@ -117,6 +119,10 @@ fn is_file(path: &Path) -> bool {
         number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
     };
     of_a_process(path).is_some_and(|rest| matches!(rest, "maps" | "smaps_rollup" | "io") || numbered(rest))
+}
+
+fn text(path: &Path) -> Result<PathBuf, ErrorKind> {
+    std::fs::read_link(path).map_err(|error| ErrorKind::from_io(&error))
 }
 
 fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>, ErrorKind> {

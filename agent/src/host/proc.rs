@@ -60,8 +60,7 @@ impl Host {
         }
         let pids = self.pids()?;
         let list: Vec<Process> = if self.is_live() {
-            let links: Vec<String> = pids.iter().map(|pid| format!("{pid}/exe")).collect();
-            let texts = self.root.link_texts("/proc".as_ref(), &links)?;
+            let texts = self.link_texts("/proc".as_ref(), pids.iter().map(|pid| format!("{pid}/exe")).collect())?;
             pids.into_iter().zip(texts).map(|(pid, text)| Process { pid, exe: text.map(exe_of) }).collect()
         } else {
             pids.into_iter().map(|pid| Process { pid, exe: self.exe(pid).map_err(|error| error.kind) }).collect()

@@ -19,6 +19,7 @@ mod source;
 mod state;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use self::source::Pattern;
 use self::state::State;
@@ -31,6 +32,8 @@ pub const SPEC: Spec = Spec::new::<Logs>(
     seconds(10),
     &[&LOG_FAILURE, &LOG_SOURCE],
     r#"
+# A known failure is over when its log has not told of it for so many seconds.
+quiet_seconds = 900
 # Configuration of web servers, which names their logs, formats and sites.
 nginx = ["/etc/nginx/nginx.conf", "/usr/local/nginx/conf/nginx.conf", "/usr/local/openresty/nginx/conf/nginx.conf", "/etc/nginx-rc/nginx.conf"]
 apache = ["/etc/apache2/apache2.conf", "/etc/httpd/conf/httpd.conf", "/etc/apache2/conf/httpd.conf", "/usr/local/apache2/conf/httpd.conf"]
@@ -69,6 +72,7 @@ places = [
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Logs {
+    quiet_seconds: u64,
     nginx: Vec<PathBuf>,
     apache: Vec<PathBuf>,
     places: Vec<Pattern>,
@@ -79,7 +83,7 @@ struct Logs {
 impl Watcher for Logs {
     fn poll(&mut self, look: &mut Look<'_>) -> anyhow::Result<Progress> {
         look.host.check()?;
-        self.state.resume(look);
+        self.state.resume(look, Duration::from_secs(self.quiet_seconds));
         if self.state.is_stale(look) {
             let found = discover::discover(look.host, &self.places, &self.nginx, &self.apache);
             self.state.take_up(look, found);

@@ -2,21 +2,22 @@
 
 use anyhow::Result;
 use clap::{ArgGroup, Args};
-use plumb_proto::generated::query::{ApproveRequest, Drift};
+use plumb_proto::generated::query::{ApproveReply, ApproveRequest, Drift};
 
 use super::connect::Query;
 use super::drift::DriftJson;
 use super::printer::Printer;
 use super::printer::words::count;
 
-/// Make today's state the baseline: of single drifts, or of a whole host
+/// Make today's state the baseline: of single drifts, of a whole host, or of what a change set touched
 ///
 /// Only drifts of kind `changed` are over by this. What a rule does not allow stays a drift until it is mended, and a silent
 /// host until it speaks.
 #[derive(Args)]
 #[command(
-    group = ArgGroup::new("what").required(true).args(["ids", "host"]),
-    after_help = "Examples:\n  plumb approve 12 13 --note 'upgrade to PHP 8.3'\n  plumb approve --host web-1 --table php"
+    group = ArgGroup::new("what").required(true).args(["ids", "host", "change_set"]),
+    after_help = "Examples:\n  plumb approve 12 13 --note 'upgrade to PHP 8.3'\n  plumb approve --host web-1 --table php\n  \
+                  plumb approve --change-set 3f2a90c14be7 --note 'release 4.2'"
 )]
 pub(super) struct Arguments {
     /// Numbers of drifts, as `plumb drift` shows them
@@ -28,6 +29,9 @@ pub(super) struct Arguments {
     /// ... in this table only
     #[arg(long, value_name = "TABLE", requires = "host")]
     table: Option<String>,
+    /// All that this change set touched, as `plumb changes` shows it; what has changed again since is left as it was
+    #[arg(long, value_name = "ID")]
+    change_set: Option<String>,
     /// Why, for those who read it later
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
@@ -40,14 +44,17 @@ fn id(text: &str) -> Result<u64, String> {
 
 pub(super) async fn run(arguments: Arguments, query: &mut Query, printer: &mut Printer) -> Result<()> {
     let host = arguments.host.clone();
+    let is_set = arguments.change_set.is_some();
     let request = ApproveRequest {
         ids: arguments.ids,
         host: arguments.host.unwrap_or_default(),
         table: arguments.table.unwrap_or_default(),
         note: arguments.note.unwrap_or_default(),
+        change_set: arguments.change_set.unwrap_or_default(),
     };
-    let approved = query.approve(request).await?.approved;
-    print(&approved, host.as_deref(), printer)
+    let reply = query.approve(request).await?;
+    print(&reply.approved, host.as_deref(), printer)?;
+    if is_set { printer.note(taken(&reply)) } else { Ok(()) }
 }
 
 fn print(approved: &[Drift], host: Option<&str>, printer: &mut Printer) -> Result<()> {
@@ -70,6 +77,19 @@ fn print(approved: &[Drift], host: Option<&str>, printer: &mut Printer) -> Resul
     }
 }
 
+/// What became of a change set.
+fn taken(reply: &ApproveReply) -> String {
+    let things = |number: u32, one: &str, many: &str| count(number as usize, one, many);
+    let left = match reply.left {
+        0 => String::new(),
+        left => format!("; {} left: changed again since, or not known now", things(left, "was", "were")),
+    };
+    match reply.taken {
+        0 if reply.left == 0 => "The change set touched files only: they have no baseline.".to_owned(),
+        taken => format!("{} in the baseline now{left}.", things(taken, "row or field is", "rows and fields are")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +107,20 @@ mod tests {
     fn a_number_may_carry_the_sign_that_screens_show() {
         assert_eq!((id("12"), id("#12")), (Ok(12), Ok(12)));
         assert!(id("twelve").is_err());
+    }
+
+    #[test]
+    fn of_a_change_set_it_is_told_what_was_taken_and_what_was_left() {
+        let reply = |taken, left| taken_of(taken, left);
+        assert_eq!(reply(1, 0), "1 row or field is in the baseline now.");
+        assert_eq!(
+            reply(3, 2),
+            "3 rows and fields are in the baseline now; 2 were left: changed again since, or not known now."
+        );
+        assert_eq!(reply(0, 0), "The change set touched files only: they have no baseline.");
+    }
+
+    fn taken_of(rows: u32, left: u32) -> String {
+        taken(&ApproveReply { approved: Vec::new(), taken: rows, left })
     }
 }

@@ -12,10 +12,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use hyper_util::rt::TokioIo;
 use plumb_proto::generated::query::query_client::QueryClient;
 use plumb_proto::generated::query::{
-    AlertsPage, AlertsRequest, ApproveReply, ApproveRequest, Drift, DriftsRequest, Event, EventsRequest, FactsRequest,
-    GroupHostRequest, HistoryPage, HistoryRequest, Host, HostPart, HostReply, HostRequest, HostsRequest,
-    RenameHostRequest, RetireHostRequest, RevokeHostRequest, Row, Rule, RulesRequest, SchemaRequest, TestPolicyPage,
-    TestPolicyRequest, TestReceiverReply, TestReceiverRequest,
+    AlertsPage, AlertsRequest, ApproveReply, ApproveRequest, ChangeSet, ChangesRequest, Drift, DriftsRequest, Event,
+    EventsRequest, FactsRequest, GroupHostRequest, HistoryPage, HistoryRequest, Host, HostPart, HostReply, HostRequest,
+    HostsRequest, RenameHostRequest, RetireHostRequest, RevokeHostRequest, Row, Rule, RulesRequest, SchemaRequest,
+    TestPolicyPage, TestPolicyRequest, TestReceiverReply, TestReceiverRequest,
 };
 use plumb_proto::limits;
 use plumb_proto::model::TableDecl;
@@ -181,6 +181,16 @@ impl Query {
             whole.courses.extend(part.courses);
         }
         Ok(whole)
+    }
+
+    /// Change sets, newest last, and whether there are older ones.
+    pub(super) async fn changes(&mut self, request: ChangesRequest) -> Result<(Vec<ChangeSet>, bool)> {
+        let mut cut = false;
+        let sets = pages(self.0.changes(request).await, |page| {
+            cut |= page.cut;
+            page.sets
+        });
+        Ok((sets.await?, cut))
     }
 
     /// Tables.

@@ -2,6 +2,7 @@
 
 mod figures;
 mod screen;
+mod sections;
 mod tables;
 
 use anyhow::{Result, bail};

@@ -208,6 +208,34 @@ new                unknown   never        -     -     -
     }
 
     #[test]
+    fn database_and_age_of_the_newest_backup_appear_where_there_is_room() {
+        let vitals = Vitals {
+            databases: vec![b"mariadb 10.11.14".to_vec(), b"redis ?".to_vec()],
+            backup_ms: Some(NOW.millis() - 9 * 3_600_000),
+            ..host("web-1", HostState::Ok).vitals.unwrap()
+        };
+        let with = Host { vitals: Some(vitals), ..host("web-1", HostState::Ok) };
+        let hosts = [with, host("web-2", HostState::Ok)];
+        assert_eq!(
+            screen(140, |printer| print(&hosts, printer).unwrap()),
+            "\
+HOST   STATE  SEEN      CRIT  WARN  INFO  OS         PHP     DATABASE                   DISK           BACKUP   GROUPS
+web-1  ok     12 s ago     -     -     -  debian 12  8.2.29  mariadb 10.11.14, redis ?  81 % /var/www  9 h ago  client=acme
+web-2  ok     12 s ago     -     -     -  debian 12  8.2.29                             81 % /var/www           client=acme
+"
+        );
+        assert_eq!(
+            screen(100, |printer| print(&hosts, printer).unwrap()),
+            "\
+HOST   STATE  SEEN      CRIT  WARN  INFO  OS         PHP     DATABASE                  DISK
+web-1  ok     12 s ago     -     -     -  debian 12  8.2.29  mariadb 10.11.14, redis   81 % /var/www
+                                                             ?
+web-2  ok     12 s ago     -     -     -  debian 12  8.2.29                            81 % /var/www
+"
+        );
+    }
+
+    #[test]
     fn json_has_the_keys_that_scripts_rely_on() {
         let (out, _) = printed(true, None, |printer| print(&fleet()[1..2], printer).unwrap());
         assert_eq!(

@@ -247,6 +247,7 @@ fn sample((series, sampled): (&Series, &Sampled)) -> pb::Sample {
         labels: series_labels(series),
         value: sampled.value,
         at_ms: sampled.at.millis(),
+        rate: sampled.rate,
     }
 }
 

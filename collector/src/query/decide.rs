@@ -1,5 +1,7 @@
 //! Decisions of operators. Each is one transaction with its entry in the audit; what is refused changes nothing.
 
+mod approve;
+
 use std::time::Instant;
 
 use anyhow::Result;
@@ -10,20 +12,17 @@ use plumb_proto::time::Timestamp;
 use plumb_proto::untrusted::Untrusted;
 use tonic::{Request, Status};
 
-use super::answers::{drift, host_named, named, no_host};
+use super::answers::no_host;
 use super::guard::Who;
 use super::limited::has;
 use super::{Service, failed, invalid, summary, who};
-use crate::drift::{DriftState, Kind, KnownDrift, Subject};
 use crate::enroll::token::host_name;
 use crate::store::rows::{AuditEntry, HostRow, HostState};
-use crate::store::{Approval, DriftFilter, Tx};
+use crate::store::{DriftFilter, Tx};
 use crate::worker::Weight;
 
 /// What the work in a transaction answers: refusals are no errors of the store.
 type Decided<T> = Result<Result<T, Status>>;
-/// Drifts that one call may approve.
-const IDS: usize = 1_000;
 /// Labels of a host.
 const LABELS: usize = limits::LABELS;
 /// A label's name, and its value.
@@ -61,82 +60,6 @@ impl Service {
             Ok(summary::host(&view, &drifts, hearing))
         });
         Ok(pb::HostReply { host: Some(line.await?) })
-    }
-
-    pub(super) async fn approved(&self, request: Request<pb::ApproveRequest>) -> Result<pb::ApproveReply, Status> {
-        let asked = request.get_ref().clone();
-        if asked.ids.is_empty() == asked.host.is_empty() {
-            return Err(invalid("name either drifts or a host"));
-        }
-        if asked.note.len() > limits::FIELD {
-            return Err(invalid(format!("the note is longer than {} bytes", limits::FIELD)));
-        }
-        let who = who(&request)?;
-        let approved = if asked.ids.is_empty() {
-            self.approve_host(&request, &who, asked).await?
-        } else {
-            self.approve_drifts(&request, &who, asked).await?
-        };
-        let approved = self.ask(&request, move |questions| named(questions, &approved)).await?;
-        Ok(pb::ApproveReply { approved })
-    }
-
-    async fn approve_host(
-        &self,
-        request: &Request<pb::ApproveRequest>,
-        who: &Who,
-        asked: pb::ApproveRequest,
-    ) -> Result<Vec<KnownDrift>, Status> {
-        let name = asked.host.clone();
-        let host = self.ask(request, move |questions| host_named(questions, &name)).await?;
-        let pipeline = self.parts.pipeline.clone();
-        let subject = [asked.host.as_str(), asked.table.as_str()].join(" ").trim().to_owned();
-        self.decide("approve", who, subject, move |tx, now| {
-            let view = tx.view(&host.id)?;
-            if !asked.table.is_empty() && !view.tables.contains_key(&asked.table) {
-                let meant = plumb_proto::nearest::nearest(&asked.table, view.tables.keys().map(String::as_str));
-                let hint = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
-                return Ok(Err(invalid(format!("{} has no table \"{}\"{hint}", host.name, asked.table))));
-            }
-            drop(view);
-            let what = if asked.table.is_empty() { Approval::Host } else { Approval::Table(&asked.table) };
-            let approved = pipeline.approve(tx, &host.id, &what, note(&asked.note), now)?;
-            let detail = format!("{} drifts; {}", approved.len(), asked.note);
-            Ok(Ok((approved, detail)))
-        })
-        .await
-    }
-
-    async fn approve_drifts(
-        &self,
-        request: &Request<pb::ApproveRequest>,
-        who: &Who,
-        asked: pb::ApproveRequest,
-    ) -> Result<Vec<KnownDrift>, Status> {
-        if asked.ids.len() > IDS {
-            return Err(invalid(format!("at most {IDS} drifts at once")));
-        }
-        let filter = DriftFilter { all: true, ids: asked.ids.clone(), ..DriftFilter::default() };
-        let found =
-            self.ask(request, move |questions| questions.drifts(&filter).map_err(|error| failed(&error))).await?;
-        for id in &asked.ids {
-            let Some(known) = found.iter().find(|each| each.id == *id && each.state != DriftState::Pending) else {
-                return Err(Status::not_found(format!("there is no drift {id}: `plumb drift` shows their numbers")));
-            };
-            may_be_approved(known)?;
-        }
-        let pipeline = self.parts.pipeline.clone();
-        let ids: Vec<String> = asked.ids.iter().map(u64::to_string).collect();
-        self.decide("approve", who, ids.join(" "), move |tx, now| {
-            let mut approved: Vec<KnownDrift> = Vec::new();
-            for known in &found {
-                let Subject::Row { table, key, field } = &known.drift.subject else { continue };
-                let what = Approval::Field(table, key, field.as_deref());
-                approved.extend(pipeline.approve(tx, &known.drift.host, &what, note(&asked.note), now)?);
-            }
-            Ok(Ok((approved, asked.note.clone())))
-        })
-        .await
     }
 
     pub(super) async fn renamed(&self, request: Request<pb::RenameHostRequest>) -> Result<pb::HostReply, Status> {
@@ -274,27 +197,7 @@ fn theirs(tx: &mut dyn Tx, who: &Who, name: &str) -> Decided<HostRow> {
     }
 }
 
-fn note(text: &str) -> Option<&str> {
-    Some(text).filter(|text| !text.is_empty())
-}
-
 fn is_label(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     !name.is_empty() && name.len() <= LABEL && name.bytes().all(fits)
-}
-
-/// Approving moves the baseline. What does not rest on it is not mended by that.
-fn may_be_approved(known: &KnownDrift) -> Result<(), Status> {
-    let about = drift("", known);
-    let refuse = |why: &str| Err(Status::failed_precondition(format!("drift {} ({}): {why}", known.id, about.title)));
-    match known.drift.kind {
-        _ if known.state != DriftState::Open => refuse(&format!("it is over already: {}", known.state.as_str())),
-        Kind::Changed => Ok(()),
-        Kind::Policy => refuse(
-            "a rule does not hold. Mend it on the host, or change the rule in /etc/plumb/policy.d; there is nothing to approve",
-        ),
-        Kind::Silent => {
-            refuse("somebody has stopped reporting. It is over when they speak again; there is nothing to approve")
-        }
-    }
 }

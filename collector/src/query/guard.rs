@@ -24,7 +24,7 @@ use crate::worker::{Weight, Writer};
 pub(super) const GROUP: &str = "plumb";
 
 /// The least role for each call.
-pub(super) const CALLS: [(&str, Role); 16] = [
+pub(super) const CALLS: [(&str, Role); 17] = [
     ("Hosts", Role::Viewer),
     ("Host", Role::Viewer),
     ("Drifts", Role::Viewer),
@@ -41,11 +41,12 @@ pub(super) const CALLS: [(&str, Role); 16] = [
     ("Rules", Role::Viewer),
     ("TestPolicy", Role::Operator),
     ("History", Role::Viewer),
+    ("Changes", Role::Viewer),
 ];
 
 /// The calls of those who are limited to a group: each shows and changes nothing but the hosts of that group. A call that is
 /// not here is not theirs.
-pub(super) const OF_A_GROUP: [&str; 15] = [
+pub(super) const OF_A_GROUP: [&str; 16] = [
     "Hosts",
     "Host",
     "Drifts",
@@ -61,6 +62,7 @@ pub(super) const OF_A_GROUP: [&str; 15] = [
     "Rules",
     "TestPolicy",
     "History",
+    "Changes",
 ];
 
 /// What stands before a call's name in the path of its request.

@@ -70,6 +70,14 @@ impl Questions for Limited<'_> {
         Ok(view)
     }
 
+    fn outline(&mut self, host: &HostId) -> Result<HostView> {
+        let view = self.all.outline(host)?;
+        if !has(&view.host.groups, self.groups) {
+            bail!("host {host} is not enrolled");
+        }
+        Ok(view)
+    }
+
     fn drifts(&mut self, filter: &DriftFilter) -> Result<Vec<KnownDrift>> {
         let Some(groups) = self.both(&filter.groups) else { return Ok(Vec::new()) };
         let ours = self.ids()?;

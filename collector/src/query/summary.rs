@@ -38,7 +38,7 @@ pub(super) fn hosts(questions: &mut dyn Questions, groups: &Groups, hearing: Hea
     hosts.retain(|host| groups.iter().all(|(name, value)| host.groups.get(name) == Some(value)));
     let mut lines = Vec::with_capacity(hosts.len());
     for row in hosts {
-        let view = questions.view(&row.id).map_err(|error| failed(&error))?;
+        let view = questions.outline(&row.id).map_err(|error| failed(&error))?;
         let of_host = drifts.remove(&row.id).unwrap_or_default();
         lines.push(host(&view, &of_host, hearing));
     }

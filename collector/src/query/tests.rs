@@ -1,3 +1,4 @@
+mod changes;
 mod groups;
 mod rules;
 mod scene;
@@ -188,7 +189,7 @@ async fn a_whole_host_or_one_table_can_be_approved() {
     let approved = scene.client.approve(asked("php")).await.unwrap().into_inner().approved;
     assert_eq!(approved.len(), 1);
     let both = pb::ApproveRequest { ids: vec![1], ..asked("") };
-    assert_eq!(scene.client.approve(both).await.unwrap_err().message(), "name either drifts or a host");
+    assert_eq!(scene.client.approve(both).await.unwrap_err().message(), "name either drifts, a host or a change set");
 }
 
 #[tokio::test]

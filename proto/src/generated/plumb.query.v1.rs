@@ -158,6 +158,9 @@ pub struct Sample {
     pub value: ::core::option::Option<f64>,
     #[prost(sint64, tag = "4")]
     pub at_ms: i64,
+    /// Of a counter: its growth per second of late, if that is known.
+    #[prost(double, optional, tag = "5")]
+    pub rate: ::core::option::Option<f64>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Watcher {
@@ -408,7 +411,7 @@ pub struct Alert {
     #[prost(string, tag = "7")]
     pub title: ::prost::alloc::string::String,
 }
-/// Exactly one of ids and host.
+/// Exactly one of ids, host and change_set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ApproveRequest {
     #[prost(uint64, repeated, tag = "1")]
@@ -420,12 +423,21 @@ pub struct ApproveRequest {
     pub table: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub note: ::prost::alloc::string::String,
+    /// The rows and fields that this change set touched.
+    #[prost(string, tag = "5")]
+    pub change_set: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApproveReply {
     /// The drifts that are over by this.
     #[prost(message, repeated, tag = "1")]
     pub approved: ::prost::alloc::vec::Vec<Drift>,
+    /// Of a change set: the rows and fields that are in the baseline by this, and those that have changed again since and
+    /// were left as they were.
+    #[prost(uint32, tag = "2")]
+    pub taken: u32,
+    #[prost(uint32, tag = "3")]
+    pub left: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RenameHostRequest {
@@ -622,6 +634,90 @@ pub struct Point {
     pub least: ::core::option::Option<f64>,
     #[prost(double, optional, tag = "4")]
     pub greatest: ::core::option::Option<f64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangesRequest {
+    /// Of this host only.
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub groups: ::prost::alloc::vec::Vec<Label>,
+    /// Sets that had not ended before this moment; absent: those of the last day.
+    #[prost(sint64, optional, tag = "3")]
+    pub since_ms: ::core::option::Option<i64>,
+    /// The newest so many; 0: as many as an answer may hold.
+    #[prost(uint32, tag = "4")]
+    pub limit: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangesPage {
+    /// Newest last.
+    #[prost(message, repeated, tag = "1")]
+    pub sets: ::prost::alloc::vec::Vec<ChangeSet>,
+    /// There are older ones that were not asked for, or had no room.
+    #[prost(bool, tag = "2")]
+    pub cut: bool,
+}
+/// Changes of one host that belong together.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangeSet {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(sint64, tag = "3")]
+    pub start_ms: i64,
+    #[prost(sint64, tag = "4")]
+    pub end_ms: i64,
+    /// Who did it: unknown, package manager.
+    #[prost(string, tag = "5")]
+    pub actor: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub summary: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "7")]
+    pub counts: ::prost::alloc::vec::Vec<Count>,
+    /// In order of time.
+    #[prost(message, repeated, tag = "8")]
+    pub items: ::prost::alloc::vec::Vec<Change>,
+    /// How many items there was no room for.
+    #[prost(uint64, tag = "9")]
+    pub left_out: u64,
+}
+/// How many of a kind, such as file_changed or php_added.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Count {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Change {
+    #[prost(sint64, tag = "1")]
+    pub at_ms: i64,
+    /// The table, or `file`.
+    #[prost(string, tag = "2")]
+    pub table: ::prost::alloc::string::String,
+    /// The row's key, or the file's path.
+    #[prost(bytes = "vec", tag = "3")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+    /// The column that differs; absent: the row or file as a whole.
+    #[prost(string, optional, tag = "4")]
+    pub field: ::core::option::Option<::prost::alloc::string::String>,
+    /// added, changed, removed.
+    #[prost(string, tag = "5")]
+    pub how: ::prost::alloc::string::String,
+    /// What the column was and is; absent: not set.
+    #[prost(message, optional, tag = "6")]
+    pub was: ::core::option::Option<crate::generated::model::Value>,
+    #[prost(message, optional, tag = "7")]
+    pub is: ::core::option::Option<crate::generated::model::Value>,
+    /// The tree that a file belongs to.
+    #[prost(bytes = "vec", tag = "8")]
+    pub tree: ::prost::alloc::vec::Vec<u8>,
+    /// For how many it stands.
+    #[prost(uint64, tag = "9")]
+    pub count: u64,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1110,6 +1206,31 @@ pub mod query_client {
                 .insert(GrpcMethod::new("plumb.query.v1.Query", "History"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// What has changed.
+        pub async fn changes(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ChangesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ChangesPage>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/plumb.query.v1.Query/Changes",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("plumb.query.v1.Query", "Changes"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1257,6 +1378,17 @@ pub mod query_server {
             &self,
             request: tonic::Request<super::HistoryRequest>,
         ) -> std::result::Result<tonic::Response<Self::HistoryStream>, tonic::Status>;
+        /// Server streaming response type for the Changes method.
+        type ChangesStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ChangesPage, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What has changed.
+        async fn changes(
+            &self,
+            request: tonic::Request<super::ChangesRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ChangesStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct QueryServer<T> {
@@ -2039,6 +2171,52 @@ pub mod query_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = HistorySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/plumb.query.v1.Query/Changes" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChangesSvc<T: Query>(pub Arc<T>);
+                    impl<
+                        T: Query,
+                    > tonic::server::ServerStreamingService<super::ChangesRequest>
+                    for ChangesSvc<T> {
+                        type Response = super::ChangesPage;
+                        type ResponseStream = T::ChangesStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ChangesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Query>::changes(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChangesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -74,8 +74,8 @@ struct Followed {
 }
 
 impl State {
-    /// Takes up what was kept, unless it is in memory.
-    pub(super) fn resume(&mut self, look: &Look<'_>) {
+    /// Takes up what was kept, unless it is in memory. A failure is over after `quiet`.
+    pub(super) fn resume(&mut self, look: &Look<'_>, quiet: Duration) {
         let turn = look.cursor("turn").and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
         if self.resumed && turn == self.turn {
             return;
@@ -84,7 +84,7 @@ impl State {
         let read = |name: &str| look.cursor(name).unwrap_or_default();
         let list: BTreeSet<String> = serde_json::from_slice(&read("logs")).unwrap_or_default();
         let sites = Sites::decode(&read("sites"));
-        let tally = Tally::from_bytes(&read("failures"));
+        let tally = Tally::from_bytes(&read("failures")).with_quiet(quiet);
         let logs = list.into_iter().map(|path| {
             let log = match Saved::decode(&read(&format!("log:{path}"))) {
                 Some(saved) => Log::resumed(&path, saved),

@@ -24,8 +24,7 @@ const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 /// Servers whose port lies in the range that the kernel takes at random: MySQL X, group replication, WireGuard.
 const FIXED: [u16; 3] = [33_060, 33_061, 51_820];
 const HIDDEN: &str = "what some processes have open cannot be seen";
-const HINT: &str =
-    "root and CAP_SYS_PTRACE may see it, unless the sandbox of the agent (Landlock) keeps processes apart";
+const HINT: &str = "run the agent as root or grant it CAP_SYS_PTRACE";
 
 /// Who is behind a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use plumb_proto::model::Value;
 
 use super::figures::{Figure, figure};
 use super::groups;
+use super::sections;
 use super::tables::{bar_width, disks, others, php, support, told};
 use crate::cli::drift::block;
 use crate::cli::hosts::fullness;
@@ -30,6 +31,13 @@ pub(super) fn print(whole: &HostPart, printer: &mut Printer) -> Result<()> {
     }
     section("Disks", &disks(whole, printer), printer)?;
     section("PHP", &php(whole), printer)?;
+    for part in sections::all(whole, printer) {
+        title(part.name, printer)?;
+        printer.table(&part.table)?;
+        for (text, style) in part.lines {
+            printer.line(format!("  {}", printer.styled(text, style)))?;
+        }
+    }
     section("Other tables", &others(whole, printer), printer)?;
     section("Watchers", &watchers(whole, printer), printer)?;
     section("Not known", &unknowns(whole), printer)?;

@@ -6,6 +6,7 @@ use plumb_proto::generated::query::{HostPart, Row};
 use plumb_proto::model::Value;
 
 use super::figures::{Figure, Space, spaces};
+use super::sections::TABLES;
 use crate::cli::hosts::fullness;
 use crate::cli::printer::bar::{bar, percent};
 use crate::cli::printer::table::{Cell, Table, column};
@@ -129,7 +130,9 @@ pub(super) fn support(row: &Row) -> Cell {
 /// Tables without a part of their own: how many rows. A new watcher needs no new screen.
 pub(super) fn others(whole: &HostPart, printer: &Printer) -> Table {
     let mut tables: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
-    for row in whole.rows.iter().filter(|row| !SHOWN.contains(&row.table.as_str())) {
+    for row in
+        whole.rows.iter().filter(|row| !SHOWN.contains(&row.table.as_str()) && !TABLES.contains(&row.table.as_str()))
+    {
         let entry = tables.entry(&row.table).or_insert((0, i64::MAX));
         *entry = (entry.0 + 1, entry.1.min(row.confirmed_ms));
     }

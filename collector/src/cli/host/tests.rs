@@ -16,6 +16,7 @@ fn sample(name: &str, mount: Option<&str>, value: f64) -> Sample {
         labels: mount.map(label).into_iter().collect(),
         value: Some(value),
         at_ms: NOW.millis() - 5_000,
+        rate: None,
     }
 }
 
@@ -126,8 +127,8 @@ PHP
   cli/8.1@/usr/local  ?       no package        ? the version of php is not
                                                 known
 
-Other tables
-  backup  1 row, confirmed 5 s ago
+Backups
+  nightly  none yet  no rhythm yet  not judged
 
 Watchers
   disk    ok       looked 12 s ago
@@ -181,8 +182,8 @@ PHP
   fpm/8.2             8.2.29  php8.2-fpm 8.2.29-1~deb12u1  patched until 2028-06-30 (Debian LTS)  running
   cli/8.1@/usr/local  ?       no package                   ? the version of php is not known
 
-Other tables
-  backup  1 row, confirmed 5 s ago
+Backups
+  nightly  none yet  no rhythm yet  not judged
 
 Watchers
   disk    ok       looked 12 s ago

@@ -1,6 +1,8 @@
 //! What may be asked from beside the writer.
 
-use plumb_proto::model::{ColumnDecl, ColumnType, Event, Outcome, Payload, Role, Severity, TableDecl};
+use plumb_proto::model::{
+    Block, ColumnDecl, ColumnType, Event, MetricType, Outcome, Payload, Role, Series, Severity, TableDecl,
+};
 use plumb_proto::record::{Epoch, HostId};
 
 use super::bench::{Sender, at, bare, each_engine, event, fact, full, host_row, php, report};
@@ -47,6 +49,53 @@ fn facts_are_told_over_hosts_with_when_they_were_last_confirmed() {
         bench.tx(|tx| tx.save_host(&other));
         assert_eq!(told(bench, &FactFilter::default()), all[..2]);
         assert_eq!(bench.ask().facts("database", &FactFilter::default()).unwrap(), []);
+    });
+}
+
+#[test]
+fn an_outline_is_the_view_without_declarations_baselines_and_rates() {
+    each_engine(|bench| {
+        let mut web = bench.enrol(1, "web1");
+        let series = |name: &str, path: &str| Series {
+            name: name.to_owned(),
+            labels: [("mount".to_owned(), path.into())].into(),
+        };
+        let minute = |watcher: &str, start: i64, columns: Vec<(Series, MetricType, Vec<Option<f64>>)>| Block {
+            watcher: watcher.to_owned(),
+            times: vec![at(start), at(start + 10)],
+            columns,
+        };
+        for number in 0..30_u8 {
+            let value = |step: u8| Some(f64::from(number) * 10.0 + f64::from(step));
+            let root = (series("disk_used_bytes", "/"), MetricType::Gauge, vec![value(0), value(1)]);
+            let reads = (series("disk_reads_total", "/"), MetricType::Counter, vec![value(0), value(5)]);
+            // not readable now and then; gone for long; gone a short time ago
+            let odd = (series("disk_used_bytes", "/odd"), MetricType::Gauge, vec![value(0), None]);
+            let mut columns = vec![root, reads, odd];
+            columns.extend(
+                (number < 3).then(|| (series("disk_used_bytes", "/long"), MetricType::Gauge, vec![value(0); 2])),
+            );
+            columns.extend(
+                (number < 20).then(|| (series("disk_used_bytes", "/short"), MetricType::Gauge, vec![value(0); 2])),
+            );
+            let start = i64::from(number) * 60;
+            let other =
+                minute("system", start, vec![(series("load1", "-"), MetricType::Gauge, vec![value(0), value(2)])]);
+            let mut told = full(u64::from(number) + 1, vec![fact("fpm/8.2", &format!("8.2.{number}"))]);
+            told.blocks = vec![minute("disk", start, columns), other];
+            web.send(bench, &told);
+        }
+        web.send(bench, &Payload { reports: vec![report(31, Outcome::Failed, Vec::new())], ..Payload::default() });
+        let mut view = bench.ask().view(&web.host).unwrap();
+        assert!(view.series["disk_reads_total"].values().all(|each| each.rate.is_some()));
+        assert!(view.tables["php"].decl.is_some() && !view.tables["php"].baseline.is_empty());
+        for table in view.tables.values_mut() {
+            (table.decl, table.baseline, table.baselined) = Default::default();
+        }
+        for sampled in view.series.values_mut().flat_map(|of_name| of_name.values_mut()) {
+            (sampled.risen, sampled.rate) = (None, None);
+        }
+        assert_eq!(bench.ask().outline(&web.host).unwrap(), view);
     });
 }
 

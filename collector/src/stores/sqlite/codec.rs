@@ -218,13 +218,19 @@ pub fn block_to(times: &[Timestamp], columns: &[(u32, &[Option<f64>])]) -> Vec<u
 
 /// From [`block_to`].
 pub fn block_from(bytes: &[u8]) -> Result<Columns> {
+    block_part_from(bytes, |_| true)
+}
+
+/// The columns of these series.
+pub fn block_part_from(bytes: &[u8], is_wanted: impl Fn(u32) -> bool) -> Result<Columns> {
     let block = pb::Block::decode(bytes).context("a kept chunk does not decode")?;
     let times = columns::unpack_times(&block.times, limits::BLOCK_TIMES)?;
     let unpack = |values: pb::Values| {
         let packed = Packed { encoding: values.encoding, missing: values.missing, data: values.data };
         Ok((values.series, columns::unpack(&packed, times.len())?))
     };
-    let columns = block.values.into_iter().map(unpack).collect::<Result<_>>()?;
+    let wanted = block.values.into_iter().filter(|values| is_wanted(values.series));
+    let columns = wanted.map(unpack).collect::<Result<_>>()?;
     Ok((times.into_iter().map(Timestamp::from_millis).collect(), columns))
 }
 

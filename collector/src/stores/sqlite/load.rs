@@ -30,11 +30,7 @@ pub fn view(conn: &Connection, no: i64, host: HostRow) -> Result<(HostView, Seri
         let decl = codec::decl_from(row.get_ref(1)?.as_blob()?)?;
         view.tables.entry(row.get(0)?).or_default().decl = Some(decl);
     }
-    let mut statement = conn.prepare_cached(concat!(select_facts!(), "WHERE f.host = ?1"))?;
-    for row in statement.query_and_then([no], fact_row)? {
-        let row = row?;
-        view.tables.entry(row.table.clone()).or_default().rows.insert(row.fact.key.clone(), row);
-    }
+    all_facts(conn, no, &mut view)?;
     let mut statement = conn.prepare_cached("SELECT tbl, key, fields FROM baselines WHERE host = ?1")?;
     let mut rows = statement.query([no])?;
     while let Some(row) = rows.next()? {
@@ -50,6 +46,24 @@ pub fn view(conn: &Connection, no: i64, host: HostRow) -> Result<(HostView, Seri
     watchers(conn, no, &mut view)?;
     let ids = samples::load(conn, no, &mut view)?;
     Ok((view, ids))
+}
+
+/// What a line about a host is made of.
+pub fn outline(conn: &Connection, no: i64, host: HostRow) -> Result<HostView> {
+    let mut view = HostView::new(host);
+    all_facts(conn, no, &mut view)?;
+    watchers(conn, no, &mut view)?;
+    samples::load_newest(conn, no, &mut view)?;
+    Ok(view)
+}
+
+fn all_facts(conn: &Connection, no: i64, view: &mut HostView) -> Result<()> {
+    let mut statement = conn.prepare_cached(concat!(select_facts!(), "WHERE f.host = ?1"))?;
+    for row in statement.query_and_then([no], fact_row)? {
+        let row = row?;
+        view.tables.entry(row.table.clone()).or_default().rows.insert(row.fact.key.clone(), row);
+    }
+    Ok(())
 }
 
 fn watchers(conn: &Connection, no: i64, view: &mut HostView) -> Result<()> {

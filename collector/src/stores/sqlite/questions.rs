@@ -47,6 +47,12 @@ impl Questions for Reader {
         Ok(load::view(&snapshot, no, row)?.0)
     }
 
+    fn outline(&mut self, host: &HostId) -> Result<HostView> {
+        let snapshot = self.snapshot()?;
+        let (no, row) = hosts::by_id(&snapshot, host)?.with_context(|| format!("host {host} is not enrolled"))?;
+        load::outline(&snapshot, no, row)
+    }
+
     fn drifts(&mut self, filter: &DriftFilter) -> Result<Vec<KnownDrift>> {
         drifts::read(&*self.snapshot()?, filter)
     }

@@ -1,8 +1,9 @@
 //! Samples: chunks of columns, and the numbers that their series have on a host.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context, Result};
+use plumb_proto::limits;
 use plumb_proto::model::{Block, MetricType, Series};
 use plumb_proto::time::Timestamp;
 use rusqlite::{Connection, params};
@@ -11,7 +12,7 @@ use super::codec;
 use super::packer::{self, Packer};
 use super::sql::{time, word};
 use crate::stores::dense::Chunk;
-use crate::view::{HostView, Touched};
+use crate::view::{HostView, Sampled, Touched};
 
 /// A chunk of one record.
 pub const RECORD: i64 = 0;
@@ -115,18 +116,11 @@ fn number(conn: &Connection, host: i64, ids: &mut SeriesIds, series: &Series, ki
 pub fn load(conn: &Connection, host: i64, view: &mut HostView) -> Result<SeriesIds> {
     let mut ids = SeriesIds::new();
     let mut by_id = HashMap::new();
-    let mut statement = conn.prepare_cached("SELECT id, name, kind, labels, risen_ms FROM series WHERE host = ?1")?;
-    let mut rows = statement.query([host])?;
-    while let Some(row) = rows.next()? {
-        let id: u32 = row.get(0)?;
-        let kind = word(row.get_ref(2)?.as_str()?, parse_kind)?;
-        let series = codec::series_from(row.get(1)?, row.get_ref(3)?.as_blob()?)?;
-        ids.insert(series.clone(), Numbered { id, risen: time(row.get(4)?) });
-        by_id.insert(id, (series, kind));
+    for (series, kind, numbered) in known(conn, host)? {
+        by_id.insert(numbered.id, (series.clone(), kind));
+        ids.insert(series, numbered);
     }
-    let mut statement = conn.prepare_cached("SELECT DISTINCT watcher FROM chunks WHERE host = ?1")?;
-    let watchers = statement.query_map([host], |row| row.get::<_, String>(0))?;
-    for watcher in watchers.collect::<rusqlite::Result<Vec<_>>>()? {
+    for watcher in watchers(conn, host)? {
         for block in newest(conn, host, &watcher, &by_id)? {
             view.take_block(&block, 0, &mut Touched::default());
         }
@@ -138,6 +132,58 @@ pub fn load(conn: &Connection, host: i64, view: &mut HostView) -> Result<SeriesI
     Ok(ids)
 }
 
+fn known(conn: &Connection, host: i64) -> Result<Vec<(Series, MetricType, Numbered)>> {
+    let mut statement = conn.prepare_cached("SELECT id, name, kind, labels, risen_ms FROM series WHERE host = ?1")?;
+    let rows = statement.query_and_then([host], |row| {
+        let kind = word(row.get_ref(2)?.as_str()?, parse_kind)?;
+        let series = codec::series_from(row.get(1)?, row.get_ref(3)?.as_blob()?)?;
+        Ok((series, kind, Numbered { id: row.get(0)?, risen: time(row.get(4)?) }))
+    })?;
+    rows.collect()
+}
+
+fn watchers(conn: &Connection, host: i64) -> Result<Vec<String>> {
+    let mut statement = conn.prepare_cached("SELECT DISTINCT watcher FROM chunks WHERE host = ?1")?;
+    let watchers = statement.query_map([host], |row| row.get(0))?;
+    Ok(watchers.collect::<rusqlite::Result<_>>()?)
+}
+
+/// As [`load`], without how series moved: of each only its newest value is unpacked.
+pub fn load_newest(conn: &Connection, host: i64, view: &mut HostView) -> Result<()> {
+    let known = known(conn, host)?;
+    if known.len() > limits::SERIES * 2 {
+        return load(conn, host, view).map(drop); // some of these are forgotten, by their age
+    }
+    let mut newest: HashMap<u32, Sampled> = HashMap::with_capacity(known.len());
+    let kinds: HashMap<u32, MetricType> = known.iter().map(|(_, kind, numbered)| (numbered.id, *kind)).collect();
+    let mut statement = conn.prepare_cached(NEWEST)?;
+    for watcher in watchers(conn, host)? {
+        let mut seen = HashSet::new();
+        let mut rows = statement.query(params![host, watcher, RECORD, REPLAYED])?;
+        while let Some(row) = rows.next()? {
+            let packed = packer::unpack(row.get_ref(0)?.as_blob()?)?;
+            let (times, columns) = codec::block_part_from(&packed, |id| !seen.contains(&id))?;
+            let Some(at) = times.last().copied() else { continue };
+            for (id, values) in columns {
+                let kind = *kinds.get(&id).with_context(|| format!("series {id} has no name"))?;
+                let value = values.last().copied().flatten();
+                newest.insert(id, Sampled { kind, at, value, risen: None, rate: None });
+                seen.insert(id);
+            }
+        }
+    }
+    for (series, _, numbered) in known {
+        if let Some(sampled) = newest.remove(&numbered.id) {
+            view.series.entry(series.name.clone()).or_default().insert(series, sampled);
+        }
+    }
+    Ok(())
+}
+
+/// The newest chunks of a watcher.
+const NEWEST: &str = "SELECT block FROM chunks WHERE host = ?1 AND watcher = ?2 AND span = ?3
+    ORDER BY receipt DESC, position DESC LIMIT ?4";
+
 /// The newest chunks of a watcher, oldest first.
 fn newest(
     conn: &Connection,
@@ -145,10 +191,7 @@ fn newest(
     watcher: &str,
     by_id: &HashMap<u32, (Series, MetricType)>,
 ) -> Result<Vec<Block>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT block FROM chunks WHERE host = ?1 AND watcher = ?2 AND span = ?3 ORDER BY receipt DESC, position DESC
-         LIMIT ?4",
-    )?;
+    let mut statement = conn.prepare_cached(NEWEST)?;
     let mut blocks = Vec::new();
     let mut rows = statement.query(params![host, watcher, RECORD, REPLAYED])?;
     while let Some(row) = rows.next()? {

@@ -6,7 +6,7 @@ use tonic_prost::ProstCodec;
 use super::*;
 
 /// What the least role for a call is, written down here once more: a change of the collector's table is a decision.
-const LEAST: [(&str, usize); 16] = [
+const LEAST: [(&str, usize); 17] = [
     ("Hosts", 1),
     ("Host", 1),
     ("Drifts", 1),
@@ -23,6 +23,7 @@ const LEAST: [(&str, usize); 16] = [
     ("Rules", 1),
     ("TestPolicy", 2),
     ("History", 1),
+    ("Changes", 1),
 ];
 
 /// Makes a call with an empty question and says how it ended.
