@@ -5,7 +5,6 @@ pub mod config;
 pub mod databases;
 pub mod deliver;
 pub mod failures;
-pub mod glob;
 pub mod host;
 pub mod kept;
 pub mod link;

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::glob::expand;
 use crate::host::Host;
+use crate::host::pattern::expand;
 
 /// Bytes of one file.
 const FILE: usize = 1 << 20;
@@ -54,7 +54,7 @@ pub fn document_roots(host: &Host) -> BTreeSet<PathBuf> {
                 if name == server.root && value.starts_with('/') && !value.contains(['$', '%']) {
                     roots.insert(PathBuf::from(value));
                 } else if server.includes.contains(&name.as_str()) {
-                    todo.extend(expand(host, &Path::new(server.base).join(value)));
+                    todo.extend(expand(host, &Path::new(server.base).join(value), &mut |_| {}));
                 }
             }
         }

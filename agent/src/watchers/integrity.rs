@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use plumb_proto::model::{ColumnType, Value};
 
-use crate::glob::Pattern;
+use crate::host::pattern::Pattern;
 use crate::watcher::{Column, Look, Progress, Spec, Table, Watcher, minutes};
 use scan::Scan;
 

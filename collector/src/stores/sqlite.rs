@@ -91,8 +91,10 @@ impl Sqlite {
         made.with_context(|| format!("open {}", path.display()))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = connect(path, flags)?;
-        // takes effect on a new file only; one of before is rewritten below
-        conn.pragma_update(None, "auto_vacuum", "incremental").map_err(|error| migrate::explain(error, path))?;
+        // A file of before is rewritten below; one that is refused must stay as it is, and this pragma writes to it.
+        if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+            conn.pragma_update(None, "auto_vacuum", "incremental").map_err(|error| migrate::explain(error, path))?;
+        }
         conn.pragma_update(None, "journal_mode", "wal").map_err(|error| migrate::explain(error, path))?;
         conn.pragma_update(None, "synchronous", "full")?;
         conn.pragma_update(None, "foreign_keys", true)?;

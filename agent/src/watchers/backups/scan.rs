@@ -9,7 +9,7 @@ use plumb_proto::time::Timestamp;
 
 use super::history::{self, Seen};
 use super::{Declared, names};
-use crate::glob::matches;
+use crate::host::pattern::matches;
 use crate::host::{Entry, ErrorKind, Host, HostError, Identity, Kind};
 
 /// Folders that one pattern stands for, at most.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::glob::Pattern;
+use crate::host::pattern::Pattern;
 
 /// Endings of files that a web server runs, that steer it, or that run in visitors' browsers.
 const ENDINGS: [&str; 16] = [

@@ -13,7 +13,7 @@ use super::effort::Effort;
 use super::entry::{Entry, Row};
 use super::reading::{Outcome, Reading, digest};
 use super::tree::Totals;
-use crate::glob::Pattern;
+use crate::host::pattern::Pattern;
 use crate::host::tree_events::Watch;
 use crate::host::{Folder, Item};
 use crate::watcher::Look;

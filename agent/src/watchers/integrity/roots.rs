@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Integrity;
 use super::tree::Tree;
-use crate::glob::expand;
+use crate::host::pattern::expand;
 use crate::host::{Host, HostError, Kind};
 use crate::webconfig::document_roots;
 
@@ -52,10 +52,10 @@ impl Integrity {
         let mut found = Roots::default();
         let mut names: BTreeMap<PathBuf, bool> = BTreeMap::new();
         for pattern in &self.configuration {
-            names.extend(expand(host, pattern).into_iter().map(|path| (path, false)));
+            names.extend(expand(host, pattern, &mut |_| {}).into_iter().map(|path| (path, false)));
         }
         let configured = if self.discover { document_roots(host) } else { BTreeSet::new() };
-        let code = self.roots.iter().flat_map(|pattern| expand(host, pattern)).chain(configured);
+        let code = self.roots.iter().flat_map(|pattern| expand(host, pattern, &mut |_| {})).chain(configured);
         for path in code.filter(|path| !TOO_MUCH.iter().any(|each| path == Path::new(each))) {
             names.entry(path).or_insert(true);
         }

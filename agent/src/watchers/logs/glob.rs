@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-use crate::glob::matches;
+use crate::host::pattern::matches;
 use crate::host::{Host, HostError, Identity, Kind};
 
 /// Paths that one pattern may lead to.

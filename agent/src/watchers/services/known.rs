@@ -10,8 +10,8 @@ use plumb_proto::untrusted::Untrusted;
 use super::events;
 use super::files::{Files, UnitFile};
 use super::units::{Failed, Loaded, Units};
-use crate::glob::matches;
 use crate::host::Host;
+use crate::host::pattern::matches;
 use crate::watcher::Look;
 
 /// Services that were told before: one that is stopped and not enabled is unloaded, and would be gone otherwise.
