@@ -23,6 +23,11 @@ impl Seen {
         }
     }
 
+    /// All of it.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.keys().map(PathBuf::as_path)
+    }
+
     /// Whether anything is not as it was.
     pub(super) fn has_changed(&self, host: &Host) -> bool {
         self.0.iter().any(|(path, was)| host.stat(path).ok().map(|meta| meta.identity) != *was)

@@ -28,6 +28,8 @@ const SLICE: u64 = 4 << 20;
 const MAX_SLICES: u32 = 128;
 /// A log that is met later is read from its beginning if it has no more bytes.
 const YOUNG: u64 = 1 << 20;
+/// Places of logs that may come, and configurations, that wake the watcher.
+const WAKING: usize = 256;
 /// So often it is asked whether there are other logs, if anything has changed where they are named.
 const DISCOVER: Duration = Duration::from_secs(60);
 /// So often that is done in any case.
@@ -107,7 +109,8 @@ impl State {
         if passed(self.discovered, DISCOVER_ANYWAY) {
             return true;
         }
-        if !passed(self.asked, DISCOVER) {
+        // A folder or a configuration that was just written to may hold a log that is new.
+        if look.trigger.is_empty() && !passed(self.asked, DISCOVER) {
             return false;
         }
         self.asked = Some(look.now);
@@ -273,9 +276,12 @@ impl State {
         }
     }
 
-    /// The folders of all logs.
+    /// The folders of all logs, and where others may come or be named.
     pub(super) fn folders(&self) -> Vec<PathBuf> {
-        let folders: BTreeSet<&Path> = self.logs.keys().filter_map(|path| Path::new(path).parent()).collect();
+        let mut folders: BTreeSet<&Path> = self.logs.keys().filter_map(|path| Path::new(path).parent()).collect();
+        // Folders of data are written to all the time.
+        let quiet = |path: &&Path| path.starts_with("/var/log") || path.starts_with("/etc");
+        folders.extend(self.seen.paths().filter(quiet).take(WAKING));
         folders.into_iter().map(Path::to_owned).collect()
     }
 }

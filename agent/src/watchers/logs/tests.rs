@@ -3,6 +3,8 @@
 mod follow;
 mod model;
 
+use std::path::Path;
+
 use std::time::Duration;
 
 use super::SPEC;
@@ -150,10 +152,14 @@ fn a_look_reads_in_slices() {
 }
 
 #[test]
-fn a_change_in_a_folder_wakes_a_look() {
+fn a_change_where_logs_lie_may_come_or_are_named_wakes_a_look_and_data_does_not() {
     let stage = stage(&SPEC).file(LOG, "").file("/var/log/syslog", "");
     stage.look();
-    assert_eq!(stage.wakes(), [std::path::PathBuf::from("/var/log"), "/var/log/nginx".into()]);
+    let wakes = stage.wakes();
+    for path in ["/var/log", "/var/log/nginx", "/var/log/php", "/etc/nginx/nginx.conf"] {
+        assert!(wakes.iter().any(|wake| wake == Path::new(path)), "{path} is not among {wakes:?}");
+    }
+    assert!(!wakes.iter().any(|wake| wake.starts_with("/var/lib")), "{wakes:?}");
 }
 
 #[test]
