@@ -157,6 +157,16 @@ pub fn thread_cpu_time() -> Duration {
     seconds + Duration::from_nanos(u64::try_from(told.tv_nsec).unwrap_or(0))
 }
 
+/// Gives pages back that the allocator holds and nobody uses: a look at a big log or package leaves a heap with holes, which
+/// glibc by itself trims at its end only (malloc_trim(3)).
+pub fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes no pointer of ours, and may be called from any thread at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Makes the allocator give memory back: one arena for all threads, and big blocks mapped and unmapped by themselves
 /// (setting a threshold also stops glibc from raising it, mallopt(3)). Call it once, before the first thread starts.
 pub fn settle_allocator() {

@@ -17,6 +17,9 @@ impl Observer {
             return;
         }
         self.next_status = now + STATUS;
+        if self.host.is_live() {
+            crate::host::sys::give_memory_back();
+        }
         self.save(&self.status());
     }
 

@@ -124,7 +124,7 @@ fn a_web_host_is_told_whole_and_each_trouble_makes_its_own_drift() {
     trouble(
         &lab,
         "PHP fails in a site",
-        &["log_failure critical log_failure php_fatal@/var/log/php/www-error.log"],
+        &["log_failure warning log_failure php_undefined@/var/log/php/www-error.log"],
         || drop(get(&host, "/index.php?boom=1")),
         || {},
         &mut told,
