@@ -36,9 +36,11 @@ use scan::Scan;
 /// The watcher `integrity`.
 pub const SPEC: Spec = Spec::new::<Integrity>(
     "integrity",
-    minutes(360),
+    minutes(30),
     &[&TREE, &PACKAGE_FILE],
     r#"
+# Everything is gone through so often; in between, what file events tell of.
+sweep_hours = 6
 # Whether document roots of nginx and Apache are found by themselves.
 discover = true
 # Trees of websites that come on top, as far as they are there. `*` stands for any name. A tree in another one belongs to
@@ -95,6 +97,7 @@ const PACKAGE_FILE: Table = Table {
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Integrity {
+    sweep_hours: u64,
     discover: bool,
     roots: Vec<PathBuf>,
     configuration: Vec<PathBuf>,

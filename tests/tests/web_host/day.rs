@@ -66,7 +66,8 @@ impl Day<'_> {
 pub fn nothing_of_a_usual_day_is_a_drift_and_a_dump_that_stays_away_is(host: &WebHost) {
     let now = SystemClock::default().now();
     let fleet = Fleet::start_at("day", Timestamp::from_secs(now.millis() / 1000));
-    let all: Vec<_> = ALL.iter().map(|spec| (*spec, "")).collect();
+    // services are asked for on the system bus of the running machine, which is not this host's
+    let all: Vec<_> = ALL.iter().filter(|spec| spec.name != "services").map(|spec| (*spec, "")).collect();
     let root = PathBuf::from(format!("/proc/{}/root", host.leader()));
     let mut agent = fleet.agent("webhost", &all).at(root);
     agent.start(true);

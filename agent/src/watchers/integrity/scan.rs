@@ -123,7 +123,7 @@ impl Scan {
         self.end(look, settings, now)
     }
 
-    /// A look begins: by time it is a sweep.
+    /// A look begins. One that comes by time says that somebody still looks, and is a sweep when the last was long ago.
     fn begin(&mut self, look: &mut Look<'_>, settings: &Integrity, now: Duration) {
         self.begun = true;
         let woken = !look.trigger.is_empty() || self.changed.any() || self.due.take().is_some_and(|due| due <= now);
@@ -132,8 +132,9 @@ impl Scan {
         }
         let rested = |swept| now.saturating_sub(swept) >= OVERFLOWS;
         let lost = self.changed.lost && self.swept.is_none_or(rested);
-        let overdue = self.swept.is_none_or(|swept| now.saturating_sub(swept) > Duration::from_hours(7));
-        if !woken || overdue || lost {
+        // What wakes it all the time must not keep it from ever going through everything.
+        let patience = Duration::from_hours(settings.sweep_hours + u64::from(woken));
+        if lost || self.swept.is_none_or(|swept| now.saturating_sub(swept) >= patience) {
             self.sweep(look, settings);
         }
     }

@@ -11,6 +11,7 @@ use crate::watcher::testing::{Stage, stage};
 
 fn site() -> Stage {
     stage(&SPEC)
+        .settings("sweep_hours = 0\n")
         .file("/var/www/shop/index.php", "<?php echo 1;")
         .file("/var/www/shop/style.css", "a {}")
         .file("/var/www/shop/wp-content/uploads/2026/a.jpg", "picture")
@@ -158,6 +159,7 @@ fn a_flood_of_changes_in_one_folder_is_one_event() {
 #[test]
 fn a_tree_keeps_its_name_when_the_link_to_it_leads_to_a_new_release() {
     let stage = stage(&SPEC)
+        .settings("sweep_hours = 0\n")
         .file("/srv/app/1/index.php", "one")
         .file("/srv/app/2/index.php", "two")
         .link("/srv/app/current", "1")

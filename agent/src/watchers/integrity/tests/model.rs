@@ -101,7 +101,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
     fn the_index_equals_the_tree_and_each_change_is_told_once(steps in steps()) {
-        let stage = stage(&SPEC).file("/var/www/s/first.txt", "0");
+        let stage = stage(&SPEC).settings("sweep_hours = 0\n").file("/var/www/s/first.txt", "0");
         stage.look();
         let root = stage.host().full_path("/var/www/s".as_ref());
         let mut reader = Reader::default();

@@ -15,6 +15,7 @@ fn host() -> Stage {
         md5("documentation is not judged")
     );
     stage(&SPEC)
+        .settings("sweep_hours = 0\n")
         .file("/var/lib/dpkg/status", "Package: wordpress\n")
         .file("/var/lib/dpkg/lock", "")
         .file("/var/lib/dpkg/info/wordpress.md5sums", sums)
@@ -91,7 +92,10 @@ fn of_many_altered_files_twenty_are_told_and_the_rest_is_counted() {
         sums += &format!("{}  usr/lib/x/{number:02}\n", md5("shipped"));
         list += &format!("/usr/lib/x/{number:02}\n");
     }
-    let stage = stage(&SPEC).file("/var/lib/dpkg/info/x.md5sums", sums).file("/var/lib/dpkg/info/x.list", list);
+    let stage = stage(&SPEC)
+        .settings("sweep_hours = 0\n")
+        .file("/var/lib/dpkg/info/x.md5sums", sums)
+        .file("/var/lib/dpkg/info/x.list", list);
     let told = told(&stage);
     assert_eq!(told.len(), 21);
     assert!(told[20].starts_with("fact package_file more package=x kind=other problem=30 more files"), "{}", told[20]);
