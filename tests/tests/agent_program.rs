@@ -52,7 +52,8 @@ fn a_full_look_of_every_watcher_starts_no_program() {
     let calls_of = |name: &str| calls.lines().filter(|line| line.contains(name)).count();
     assert_eq!(calls_of("execve("), 1, "only strace's own: {calls}");
     assert_eq!(calls_of("execveat(") + calls_of(" fork(") + calls_of("vfork("), 0, "{calls}");
-    let processes = calls.lines().filter(|line| line.contains("clone") && !line.contains("CLONE_THREAD"));
+    let is_clone = |line: &&str| line.contains(" clone(") || line.contains(" clone3(");
+    let processes = calls.lines().filter(|line| is_clone(line) && !line.contains("CLONE_THREAD"));
     let processes: Vec<_> = processes.filter(|line| !line.contains("resumed")).collect();
     assert!(processes.is_empty(), "threads only: {processes:?}");
 }
