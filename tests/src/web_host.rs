@@ -102,7 +102,9 @@ pub struct WebHost {
 }
 
 fn run(what: &str, command: &mut Command) -> String {
-    let output = command.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C").output().expect(what);
+    // the folder for temporary files of this machine is not there in another root
+    let output = command.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C").env_remove("TMPDIR").output();
+    let output = output.expect(what);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{what}: {said}{}", String::from_utf8_lossy(&output.stderr));
     said
@@ -200,6 +202,7 @@ impl WebHost {
         let output = Command::new("nsenter")
             .args(["-t", &leader, "-a", "--", "/bin/sh", "-ec", script])
             .env("LC_ALL", "C")
+            .env_remove("TMPDIR")
             .stdin(Stdio::null())
             .output()
             .expect("nsenter");
