@@ -89,8 +89,8 @@ pub fn nothing_of_a_usual_day_is_a_drift_and_a_dump_that_stays_away_is(host: &We
     day.hours(6);
     assert_eq!(day.drifts(), Vec::<String>::new(), "a healthy day");
 
-    // the dump of the next night does not come
-    day.hours(28);
+    // the dump of the next night does not come: late is one and a half times its rhythm, and an hour
+    day.hours(34);
     assert_eq!(day.open(), ["backup_stale"], "{:?}", day.drifts());
     day.dump();
     day.hours(1);
