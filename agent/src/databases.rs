@@ -18,7 +18,7 @@ use crate::host::packages::DATABASES;
 use crate::host::{Host, pattern};
 use crate::provenance::System;
 use crate::tables::DATABASE;
-use crate::watcher::{Look, Progress};
+use crate::watcher::{Look, Progress, Watcher};
 use find::Found;
 pub use find::{Binary, Server};
 use version::Versions;
@@ -68,8 +68,8 @@ pub struct Instance {
 pub trait Product {
     /// Its program.
     fn program(&self) -> &'static Program;
-    /// Folders where it may be installed; `*` stands for the name of one folder.
-    fn folders(&self) -> &[String];
+    /// Folders and files of its own where it configures and shows itself: a change there brings a look forward.
+    fn wake(&self) -> &'static [&'static str];
     /// All instances: the servers that run, and what is installed or configured and does not run.
     fn instances(&self, host: &Host, binaries: &[Binary], servers: &[Server]) -> Vec<Instance>;
     /// The version that a server has said on its socket, or what it said instead. `None`: it says nothing there.
@@ -80,9 +80,33 @@ pub trait Product {
 
 pub use version::Refusal;
 
+/// The watcher of a product: its settings, and what it knows from look to look.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, bound = "P: Default")]
+pub struct Watched<P> {
+    /// Folders where the product may be installed; `*` stands for the name of one folder.
+    folders: Vec<String>,
+    #[serde(skip)]
+    product: P,
+    #[serde(skip)]
+    databases: Databases,
+}
+
+impl<P: Product + Send> Watcher for Watched<P> {
+    fn poll(&mut self, look: &mut Look<'_>) -> anyhow::Result<Progress> {
+        self.databases.poll(&self.product, &self.folders, look)
+    }
+
+    fn wake_on(&self) -> Vec<PathBuf> {
+        let folders = self.folders.iter().map(|pattern| pattern::fixed_part(pattern));
+        let all = DATABASES.iter().chain(self.product.wake()).map(PathBuf::from).chain(folders);
+        all.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
 /// What is known of a product's servers from look to look.
 #[derive(Default)]
-pub struct Databases {
+struct Databases {
     found: Found,
     instances: Vec<Instance>,
     /// When all was gone through, in monotonic time.
@@ -97,15 +121,12 @@ pub struct Databases {
 
 impl Databases {
     /// One look at all servers of a product.
-    ///
-    /// # Errors
-    /// There is no host.
-    pub fn poll(&mut self, product: &dyn Product, look: &mut Look<'_>) -> anyhow::Result<Progress> {
+    fn poll(&mut self, product: &dyn Product, folders: &[String], look: &mut Look<'_>) -> anyhow::Result<Progress> {
         look.host.check()?;
         let now = look.host.clock().monotonic();
         let due = self.full.is_none_or(|full| now >= full + FULL) || !look.trigger.is_empty() || !look.host.is_live();
         if due || !self.found.still_runs(look.host, &self.instances) {
-            self.go_through(product, look, now);
+            self.go_through(product, folders, look, now);
         }
         for error in &self.found.problems {
             look.problem(&DATABASE, "", error.path.clone(), &error.kind, error.hint());
@@ -117,17 +138,9 @@ impl Databases {
         Ok(Progress::Done)
     }
 
-    /// What brings a look forward, with folders of the product's own where it configures and shows itself.
-    #[must_use]
-    pub fn wake_on(&self, product: &dyn Product, own: &[&str]) -> Vec<PathBuf> {
-        let folders = product.folders().iter().map(|pattern| pattern::fixed_part(pattern));
-        let all = DATABASES.iter().chain(own).map(PathBuf::from).chain(folders);
-        all.collect::<BTreeSet<_>>().into_iter().collect()
-    }
-
     /// Looks at all processes, programs and configuration anew.
-    fn go_through(&mut self, product: &dyn Product, look: &Look<'_>, now: Duration) {
-        self.found = Found::look(look.host, product.program(), product.folders(), FRESH);
+    fn go_through(&mut self, product: &dyn Product, folders: &[String], look: &Look<'_>, now: Duration) {
+        self.found = Found::look(look.host, product.program(), folders, FRESH);
         let mut instances = product.instances(look.host, &self.found.binaries, &self.found.servers);
         // Known from before, but not found: it has stopped, as long as there is something to start again.
         for known in self.instances.drain(..) {

@@ -214,7 +214,7 @@ impl Host {
         Ok(self.root.at(path.as_ref(), Links::Trusted(None), Want::Place)?.path)
     }
 
-    /// The texts of links of processes below a folder of /proc, asked for together. Of the running machine only.
+    /// The texts of links of processes below a folder of /proc, asked for together.
     fn link_texts(&self, folder: &Path, links: Vec<String>) -> Result<Vec<Result<PathBuf, ErrorKind>>, HostError> {
         let paths = || links.iter().map(|link| folder.join(link)).collect();
         match self.peek.as_ref().and_then(|peek| peek.links(paths())) {

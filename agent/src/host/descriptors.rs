@@ -31,7 +31,9 @@ impl Host {
             let folder = PathBuf::from(format!("/proc/{pid}/fd"));
             let mut names = Vec::new();
             let listed = self.entries(&folder, &mut |name, _| names.extend(name.to_str().map(str::to_owned)));
-            let texts = listed.and_then(|()| self.link_texts(&folder, names));
+            // A process that has ended hides nothing; one with more descriptors than are looked at may.
+            owners.denied |= listed.is_err_and(|error| !error.is_absent());
+            let texts = self.link_texts(&folder, names);
             match texts {
                 Ok(texts) => {
                     // The folder can be listed by who may not read what is in it.

@@ -119,8 +119,8 @@ impl Root {
         read().map_err(|kind| kind.at(path))
     }
 
-    /// The texts of links below a folder that is opened once for all of them. For /proc of the running machine only: the
-    /// kernel makes what lies there, so no link can be in the way.
+    /// The texts of links below a folder that is opened once for all of them. Below /proc only: the kernel makes what lies
+    /// there, so no link can be in the way.
     pub(super) fn link_texts(
         &self,
         folder: &Path,

@@ -1,5 +1,5 @@
 //! What the kernel shows of other processes, for an agent that is locked up: one thread that was started ahead of the locks
-//! reads on request, and can do nothing else (see `sandbox::reader`). It is asked only where this thread was denied.
+//! reads on request, and can do nothing else (see `sandbox::reader`). Links are asked of it at once, files only where this thread was denied.
 
 use std::fs::File;
 use std::io::Read;

@@ -8,15 +8,15 @@ mod handshake;
 
 use std::path::{Path, PathBuf};
 
-use crate::databases::{Binary, Databases, Instance, Product, Program, Refusal, Server};
+use crate::databases::{Binary, Instance, Product, Program, Refusal, Server, Watched};
 use crate::host::Host;
 use crate::host::binary::Mark;
 use crate::tables::DATABASE;
-use crate::watcher::{Look, Progress, Spec, Watcher, seconds};
+use crate::watcher::{Spec, seconds};
 use config::Config;
 
 /// The watcher `mysql`.
-pub const SPEC: Spec = Spec::new::<Mysql>(
+pub const SPEC: Spec = Spec::new::<Watched<Mysql>>(
     "mysql",
     seconds(5),
     &[&DATABASE],
@@ -55,34 +55,16 @@ const WAKE: [&str; 9] = [
 const DATADIR: &str = "/var/lib/mysql";
 const SOCKETS: [&str; 3] = ["/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock"];
 
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Mysql {
-    folders: Vec<String>,
-    #[serde(skip)]
-    databases: Databases,
-}
+#[derive(Default)]
+struct Mysql;
 
-impl Watcher for Mysql {
-    fn poll(&mut self, look: &mut Look<'_>) -> anyhow::Result<Progress> {
-        self.databases.poll(&Mysqld(&self.folders), look)
-    }
-
-    fn wake_on(&self) -> Vec<PathBuf> {
-        self.databases.wake_on(&Mysqld(&self.folders), &WAKE)
-    }
-}
-
-/// The product, with the folders that are configured.
-struct Mysqld<'a>(&'a [String]);
-
-impl Product for Mysqld<'_> {
+impl Product for Mysql {
     fn program(&self) -> &'static Program {
         &PROGRAM
     }
 
-    fn folders(&self) -> &[String] {
-        self.0
+    fn wake(&self) -> &'static [&'static str] {
+        &WAKE
     }
 
     fn instances(&self, host: &Host, binaries: &[Binary], servers: &[Server]) -> Vec<Instance> {

@@ -5,15 +5,15 @@ mod config;
 
 use std::path::{Path, PathBuf};
 
-use crate::databases::{Binary, Databases, Instance, Product, Program, Server};
+use crate::databases::{Binary, Instance, Product, Program, Server, Watched};
 use crate::host::binary::Mark;
 use crate::host::{Host, Kind};
 use crate::tables::DATABASE;
-use crate::watcher::{Look, Progress, Spec, Watcher, seconds};
+use crate::watcher::{Spec, seconds};
 use config::Config;
 
 /// The watcher `postgresql`.
-pub const SPEC: Spec = Spec::new::<Postgresql>(
+pub const SPEC: Spec = Spec::new::<Watched<Postgresql>>(
     "postgresql",
     seconds(5),
     &[&DATABASE],
@@ -43,34 +43,16 @@ const DEBIAN: &str = "/etc/postgresql";
 /// Red Hat's data folders: of the distribution, and of yum.postgresql.org.
 const REDHAT: &str = "/var/lib/pgsql";
 
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Postgresql {
-    folders: Vec<String>,
-    #[serde(skip)]
-    databases: Databases,
-}
+#[derive(Default)]
+struct Postgresql;
 
-impl Watcher for Postgresql {
-    fn poll(&mut self, look: &mut Look<'_>) -> anyhow::Result<Progress> {
-        self.databases.poll(&Postgres(&self.folders), look)
-    }
-
-    fn wake_on(&self) -> Vec<PathBuf> {
-        self.databases.wake_on(&Postgres(&self.folders), &WAKE)
-    }
-}
-
-/// The product, with the folders that are configured.
-struct Postgres<'a>(&'a [String]);
-
-impl Product for Postgres<'_> {
+impl Product for Postgresql {
     fn program(&self) -> &'static Program {
         &PROGRAM
     }
 
-    fn folders(&self) -> &[String] {
-        self.0
+    fn wake(&self) -> &'static [&'static str] {
+        &WAKE
     }
 
     fn instances(&self, host: &Host, binaries: &[Binary], servers: &[Server]) -> Vec<Instance> {

@@ -2,16 +2,14 @@
 
 mod config;
 
-use std::path::PathBuf;
-
-use crate::databases::{Binary, Databases, Instance, Product, Program, Server};
+use crate::databases::{Binary, Instance, Product, Program, Server, Watched};
 use crate::host::Host;
 use crate::tables::DATABASE;
-use crate::watcher::{Look, Progress, Spec, Watcher, seconds};
+use crate::watcher::{Spec, seconds};
 use config::{Config, all};
 
 /// The watcher `redis`.
-pub const SPEC: Spec = Spec::new::<Redis>(
+pub const SPEC: Spec = Spec::new::<Watched<Redis>>(
     "redis",
     seconds(5),
     &[&DATABASE],
@@ -53,34 +51,16 @@ const WAKE: [&str; 8] = [
 /// The port of a server that is not told another one.
 const PORT: &str = "6379";
 
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Redis {
-    folders: Vec<String>,
-    #[serde(skip)]
-    databases: Databases,
-}
+#[derive(Default)]
+struct Redis;
 
-impl Watcher for Redis {
-    fn poll(&mut self, look: &mut Look<'_>) -> anyhow::Result<Progress> {
-        self.databases.poll(&RedisServer(&self.folders), look)
-    }
-
-    fn wake_on(&self) -> Vec<PathBuf> {
-        self.databases.wake_on(&RedisServer(&self.folders), &WAKE)
-    }
-}
-
-/// The product, with the folders that are configured.
-struct RedisServer<'a>(&'a [String]);
-
-impl Product for RedisServer<'_> {
+impl Product for Redis {
     fn program(&self) -> &'static Program {
         &PROGRAM
     }
 
-    fn folders(&self) -> &[String] {
-        self.0
+    fn wake(&self) -> &'static [&'static str] {
+        &WAKE
     }
 
     fn instances(&self, host: &Host, binaries: &[Binary], servers: &[Server]) -> Vec<Instance> {
