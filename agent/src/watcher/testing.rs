@@ -48,6 +48,7 @@ pub fn stage_at(spec: &Spec, root: &Path) -> Stage {
         watcher: RefCell::new(None),
         cursors: RefCell::new(BTreeMap::new()),
         kept: RefCell::new(Kept::default()),
+        trigger: RefCell::default(),
     }
 }
 
@@ -63,6 +64,7 @@ pub struct Stage {
     watcher: RefCell<Option<Box<dyn Watcher>>>,
     cursors: RefCell<BTreeMap<String, Vec<u8>>>,
     kept: RefCell<Kept>,
+    trigger: RefCell<Vec<PathBuf>>,
 }
 
 /// What a stage holds for its watcher.
@@ -225,6 +227,14 @@ impl Stage {
         self.slices().1
     }
 
+    /// As [`Stage::look`], brought forward by what changed at a path.
+    pub fn look_because(&self, path: &str) -> String {
+        self.trigger.replace(vec![PathBuf::from(path)]);
+        let told = self.look();
+        self.trigger.take();
+        told
+    }
+
     /// As [`Stage::look`]; also says in how many slices of time.
     pub fn slices(&self) -> (usize, String) {
         let mut text = String::new();
@@ -249,7 +259,8 @@ impl Stage {
     fn poll(&self, watcher: &mut dyn Watcher) -> (anyhow::Result<Progress>, Told) {
         let held = Held { cursors: self.cursors.borrow(), kept: self.kept.borrow() };
         let host = self.host();
-        let mut look = Look::new(host, host.clock().now(), &[], &held);
+        let trigger = self.trigger.borrow();
+        let mut look = Look::new(host, host.clock().now(), &trigger, &held);
         let progress = watcher.poll(&mut look);
         let mut told = look.into_told();
         drop(held);

@@ -62,7 +62,11 @@ const LISTENER: Table = Table {
     name: "listener",
     doc: "Sockets that wait for others. Key: protocol/address:port.",
     columns: &[
-        Column::state("process", ColumnType::Text, "File name of the program that has it open; kernel if none has."),
+        Column::state(
+            "process",
+            ColumnType::Text,
+            "File name of the program that has it open; systemd while it keeps it for a service that is not running; kernel if none has.",
+        ),
         Column::state("user", ColumnType::Text, "Who opened it."),
         Column::state(
             "exposure",
@@ -101,7 +105,7 @@ impl Watcher for Network {
         let restless = self.woken.is_some_and(|woken| now < woken + RESTLESS);
         if restless || self.looked.is_none_or(|looked| now >= looked + LOOK_EVERY) {
             self.interfaces.look(look.host);
-            self.listeners.look(look.host, &self.ignore_ports, now);
+            self.listeners.look(look.host, &self.ignore_ports, restless, now);
             self.looked = Some(now);
         }
         self.interfaces.tell(look);

@@ -26,12 +26,18 @@ const FIXED: [u16; 3] = [33_060, 33_061, 51_820];
 const HIDDEN: &str = "what some processes have open cannot be seen";
 const HINT: &str = "run the agent as root or grant it CAP_SYS_PTRACE";
 
+/// systemd: it keeps a socket that it has handed on, and starts who answers there when somebody asks.
+const FIRST_PROCESS: u32 = 1;
+
 /// Who is behind a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Process {
     /// Not looked for yet, or not found so many times.
     Open(u8),
-    Named(Untrusted),
+    Named {
+        pid: u32,
+        name: Untrusted,
+    },
     /// Nobody who can be seen, and not everybody can.
     Hidden,
 }
@@ -57,7 +63,8 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    pub(super) fn look(&mut self, host: &Host, ignored: &[String], now: Duration) {
+    /// Looks at what listens. `restless`: something was started or stopped just now.
+    pub(super) fn look(&mut self, host: &Host, ignored: &[String], restless: bool, now: Duration) {
         let sockets = match host.listening() {
             Ok(sockets) => sockets,
             Err(error) => {
@@ -84,7 +91,12 @@ impl Listeners {
                 process: Process::Open(0),
             };
             let listener = match before.remove(&name) {
-                Some(known) if known.inode == socket.inode => known,
+                Some(mut known) if known.inode == socket.inode => {
+                    if known.process.may_have_gone(host, restless) {
+                        known.process = Process::Open(0);
+                    }
+                    known
+                }
                 // Another socket at the same place, as after a restart.
                 Some(known) => Listener { since: known.since, first: known.first, ..fresh },
                 None => fresh,
@@ -109,11 +121,12 @@ impl Listeners {
             let Process::Open(tries) = listener.process else { continue };
             let exe = owners.pids.get(&listener.inode).map(|pid| (*pid, host.exe(*pid)));
             listener.process = match exe {
-                Some((_, Ok(exe))) => {
-                    Process::Named(exe.path.file_name().map_or_else(Untrusted::default, |name| name.as_bytes().into()))
+                Some((pid, Ok(exe))) => {
+                    let name = exe.path.file_name().map_or_else(Untrusted::default, |name| name.as_bytes().into());
+                    Process::Named { pid, name }
                 }
                 Some((pid, Err(_))) => {
-                    host.comm(pid).map_or(Process::Open(tries + 1), |name| Process::Named(name.into()))
+                    host.comm(pid).map_or(Process::Open(tries + 1), |name| Process::Named { pid, name: name.into() })
                 }
                 None if owners.denied => Process::Hidden,
                 None => Process::Open(tries + 1),
@@ -129,7 +142,9 @@ impl Listeners {
             let fields = [("user", Value::Text(user)), ("exposure", listener.exposure.as_str().into())];
             look.fact(&LISTENER, key, SOURCE, &fields);
             match &listener.process {
-                Process::Named(name) => look.fact(&LISTENER, key, SOURCE, &[("process", Value::Text(name.clone()))]),
+                Process::Named { name, .. } => {
+                    look.fact(&LISTENER, key, SOURCE, &[("process", Value::Text(name.clone()))])
+                }
                 Process::Open(tries) if *tries >= TRIES => {
                     look.fact(&LISTENER, key, SOURCE, &[("process", "kernel".into())]);
                 }
@@ -141,6 +156,18 @@ impl Listeners {
         }
         if let Some(error) = &self.problem {
             look.problem(&LISTENER, "", error.path.clone(), error, error.hint());
+        }
+    }
+}
+
+impl Process {
+    /// Whether the socket, which is still the same, may have passed to another: its process has ended, or systemd alone
+    /// had it and has started something since.
+    fn may_have_gone(&self, host: &Host, restless: bool) -> bool {
+        match self {
+            Self::Named { pid: FIRST_PROCESS, .. } => restless,
+            Self::Named { pid, .. } => host.stat(format!("/proc/{pid}")).is_err_and(|error| error.is_absent()),
+            Self::Open(_) | Self::Hidden => false,
         }
     }
 }

@@ -120,6 +120,24 @@ fn a_server_that_was_restarted_is_the_same_listener() {
 }
 
 #[test]
+fn a_socket_that_systemd_keeps_is_its_own_only_while_nobody_answers_there() {
+    let host = host().link("/proc/1/exe", "/usr/lib/systemd/systemd").link("/proc/1/fd/35", "socket:[31]");
+    let process = |told: String| {
+        host.clock().advance(Duration::from_secs(60));
+        facts(&told)[1].split(' ').nth(3).unwrap().to_owned()
+    };
+    assert_eq!(process(host.look()), "process=mariadbd");
+    std::fs::remove_dir_all(host.host().full_path("/proc/700".as_ref())).unwrap();
+    assert_eq!(process(host.look()), "process=systemd", "it has stopped, and the port is still open");
+    let folder = host.host().full_path("/proc/700/fd".as_ref());
+    std::fs::create_dir_all(&folder).unwrap();
+    std::os::unix::fs::symlink("socket:[31]", folder.join("12")).unwrap();
+    std::os::unix::fs::symlink("/usr/sbin/mariadbd", folder.with_file_name("exe")).unwrap();
+    let told = host.look_because("/run/systemd/units/invocation:mariadb.service");
+    assert_eq!(process(told), "process=mariadbd", "somebody asked");
+}
+
+#[test]
 fn a_port_that_was_taken_by_chance_is_not_told_unless_the_world_can_reach_it() {
     let lines = [("0100007F:A000 0A", 0, 50), ("00000000:A001 0A", 0, 51), ("0100007F:8124 0A", 112, 52)];
     let host = host();

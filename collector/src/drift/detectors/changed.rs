@@ -75,7 +75,7 @@ impl Place<'_> {
             }
             Standing::Differs { was, is } => {
                 let Some(field) = field else { return };
-                if severity::goes_with_another(self.name, field, is)
+                if severity::goes_with_another(self.name, field, was, is)
                     || severity::is_told_by_a_rule(self.name, field, is)
                 {
                     return verdicts.push(Verdict::Moot(identity));

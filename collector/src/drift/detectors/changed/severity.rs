@@ -33,9 +33,14 @@ pub(super) fn is_judged_by_policy(table: &str, field: &str) -> bool {
     (table, field) == ("mount", "responding")
 }
 
-/// Columns that are empty because another one says so: a server that has stopped runs no version. Told once, there.
-pub(super) fn goes_with_another(table: &str, field: &str, is: Option<&Value>) -> bool {
-    (table, field) == ("database", "running_version") && is.is_none()
+/// Columns that are empty because another one says so: a server that has stopped runs no version. Told once, there. And a
+/// socket that systemd keeps: whom it starts to answer comes and goes, as its service does.
+pub(super) fn goes_with_another(table: &str, field: &str, was: Option<&Value>, is: Option<&Value>) -> bool {
+    match (table, field) {
+        ("database", "running_version") => is.is_none(),
+        ("listener", "process") => is_word(was, "systemd") || is_word(is, "systemd"),
+        _ => false,
+    }
 }
 
 /// A value that a shipped rule judges: a service that fails is the rule's, in whatever state it was approved. One that is

@@ -68,3 +68,12 @@ fn a_restart_has_the_time_to_end() {
     let (_, touched) = apply(&mut view, &full("n", 2, "listener", &[]), at(1));
     assert_eq!(hold(Changed.detect(&view, &touched, at(1))), [5]);
 }
+
+#[test]
+fn who_answers_on_a_socket_of_systemd_may_come_and_go() {
+    let listens = |process: &str| fact("tcp/[::]:22", &[("process", process.into())]);
+    let went = |before: &str, after: &str| moved("listener", &listens(before), &listens(after));
+    assert_eq!(went("sshd", "systemd"), [""; 0]);
+    assert_eq!(went("systemd", "sshd"), [""; 0]);
+    assert_eq!(went("sshd", "nc"), ["warning: process of listener tcp/[::]:22 changed from sshd to nc"]);
+}
