@@ -104,7 +104,7 @@ pub struct Sandbox {
 }
 
 /// One watcher.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Watched {
     /// Its name.
     pub name: String,
@@ -114,6 +114,8 @@ pub struct Watched {
     pub looked: Option<String>,
     /// How that ended: `done`, `more`, `absent`, `failed`.
     pub outcome: Option<String>,
+    /// Processor time that its looks have taken since the start.
+    pub cpu_seconds: f64,
     /// Rows that stand.
     pub facts: usize,
     /// What it could not see.

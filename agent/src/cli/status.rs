@@ -67,13 +67,14 @@ fn page(status: &Status, running: bool, terminal: &Terminal) -> String {
     for (label, value) in lines(status) {
         text += &pair(label, &value, 10, terminal);
     }
-    let mut table = Table::new(["watcher", ">every", "looked", "outcome", ">facts", ">problems"]);
+    let mut table = Table::new(["watcher", ">every", "looked", "outcome", ">cpu", ">facts", ">problems"]);
     for watched in &status.watchers {
         table.row(vec![
             watched.name.clone(),
             format!("{} s", watched.every_seconds),
             watched.looked.as_deref().map_or_else(|| "not yet".to_owned(), to_the_second),
             watched.outcome.clone().unwrap_or_default(),
+            units::seconds(watched.cpu_seconds),
             watched.facts.to_string(),
             watched.problems.len().to_string(),
         ]);

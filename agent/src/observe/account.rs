@@ -90,6 +90,7 @@ fn watched(running: &Running) -> Watched {
         every_seconds: running.every.as_secs(),
         looked: running.looked.map(|at| at.to_string()),
         outcome: outcome.map(str::to_owned),
+        cpu_seconds: running.used.as_secs_f64(),
         facts: running.delta.rows(),
         problems: problems.iter().map(|problem| Problem::new(name, problem)).collect(),
     }

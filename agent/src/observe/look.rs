@@ -35,6 +35,8 @@ pub(super) struct Running {
     /// What the last report said of itself.
     said: Option<(Outcome, Vec<Problem>)>,
     pub(super) looked: Option<Timestamp>,
+    /// Processor time that its looks have taken since the start, their records and rows included.
+    pub(super) used: Duration,
 }
 
 struct Begun {
@@ -47,7 +49,18 @@ impl Running {
     pub(super) fn new(assigned: Assigned) -> Self {
         let Assigned { spec, every, watcher } = assigned;
         let delta = Delta::new(spec.tables);
-        Self { spec, every, watcher, delta, look: None, trigger: Vec::new(), rung: false, said: None, looked: None }
+        Self {
+            spec,
+            every,
+            watcher,
+            delta,
+            look: None,
+            trigger: Vec::new(),
+            rung: false,
+            said: None,
+            looked: None,
+            used: Duration::ZERO,
+        }
     }
 
     /// Notes what brings its look forward.
@@ -103,7 +116,10 @@ impl Observer {
             return self.mend(error, now);
         }
         self.take(place, at, polled, told);
-        self.budget.pay(self.clock.monotonic());
+        let used = self.budget.pay(self.clock.monotonic());
+        if let Some(running) = self.watchers.get_mut(place) {
+            running.used += used;
+        }
     }
 
     /// Makes a report of what was told.

@@ -169,10 +169,11 @@ impl Disk {
     }
 }
 
-/// The smaller, the better a mount stands for its file system: the whole of it, writable, near the root.
-fn rank(mount: &Mount) -> (usize, bool, usize, &Path) {
+/// The smaller, the better a mount stands for its file system: the root (of a container too, which has a part of a file
+/// system only), the whole of it, writable, near the root.
+fn rank(mount: &Mount) -> (bool, usize, bool, usize, &Path) {
     let depth = |path: &Path| path.components().count();
-    (depth(&mount.inner), mount.is_read_only(), depth(&mount.path), &mount.path)
+    (mount.path != Path::new("/"), depth(&mount.inner), mount.is_read_only(), depth(&mount.path), &mount.path)
 }
 
 fn fields(mount: &Mount) -> [(&'static str, Value); 4] {

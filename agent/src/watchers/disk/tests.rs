@@ -83,6 +83,15 @@ fn a_file_system_in_several_places_is_told_once() {
 }
 
 #[test]
+fn the_root_of_a_container_stands_for_a_file_system_that_also_lies_elsewhere_in_it() {
+    let lines =
+        "1 0 254:0 /machines/web/root / rw - ext4 /dev/vda1 rw\n2 1 254:0 /shared /srv rw - ext4 /dev/vda1 rw\n";
+    let told = host(lines).look();
+    let keys: Vec<_> = facts(&told).iter().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(keys, ["/"]);
+}
+
+#[test]
 fn a_file_system_that_turns_read_only_is_seen_at_the_next_look() {
     let host = host("1 0 254:0 / / rw - ext4 /dev/vda1 rw\n");
     assert!(host.look().contains("read_only=false"));
