@@ -137,28 +137,27 @@ pub fn debian(root: &Path, base: &str, packages: &str) {
 }
 
 impl WebHost {
-    /// Makes one. `PLUMB_WEB_HOST` may name the folder of one that was made before (see [`WebHost::keep`]): it is copied.
+    /// Makes one. `PLUMB_WEB_HOST` may name a folder that keeps one for the next time: it is made there once, and copied.
     ///
     /// # Panics
     /// It cannot be made.
     #[must_use]
     pub fn make(name: &str) -> Self {
         let root = std::env::temp_dir().join(format!("plumb-{name}-{}", std::process::id()));
-        match std::env::var_os("PLUMB_WEB_HOST") {
-            Some(made) => drop(run("copy", Command::new("cp").arg("-a").arg(made).arg(&root))),
-            None => {
-                debian(&root, ",systemd,systemd-sysv,dbus", PACKAGES);
-                in_root(&root, SETUP);
+        let make = |root: &Path| {
+            debian(root, ",systemd,systemd-sysv,dbus", PACKAGES);
+            in_root(root, SETUP);
+        };
+        match std::env::var_os("PLUMB_WEB_HOST").map(PathBuf::from) {
+            Some(kept) => {
+                if !kept.exists() {
+                    make(&kept);
+                }
+                run("copy", Command::new("cp").arg("-a").arg(kept).arg(&root));
             }
+            None => make(&root),
         }
         Self { root, container: None, leader: 0 }
-    }
-
-    /// Leaves it where it is when this ends, and says where.
-    #[must_use]
-    pub fn keep(mut self) -> PathBuf {
-        self.stop();
-        std::mem::take(&mut self.root)
     }
 
     /// Boots it, with `shared` at the same path inside, and waits until all services run.
@@ -230,10 +229,8 @@ impl WebHost {
 impl Drop for WebHost {
     fn drop(&mut self) {
         self.stop();
-        if !self.root.as_os_str().is_empty() {
-            let _ = fs::remove_file(self.root.with_extension("log"));
-            let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(&self.root).status();
-        }
+        let _ = fs::remove_file(self.root.with_extension("log"));
+        let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(&self.root).status();
     }
 }
 

@@ -40,9 +40,25 @@ fn facts(lab: &Lab, table: &str) -> Vec<serde_json::Value> {
     lab.json(&["facts", table]).as_array().cloned().unwrap_or_default()
 }
 
+/// What happened behind event `after`, as "kind severity", and the number of the last one.
+fn happened(lab: &Lab, after: u64) -> (BTreeSet<String>, u64) {
+    let all = lab.json(&["events", "webhost", "--after", &after.to_string()]);
+    let all = all.as_array().expect("events");
+    let word = |event: &serde_json::Value, name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    let last = all.iter().filter_map(|event| event["number"].as_u64()).max().unwrap_or(after);
+    (all.iter().map(|event| format!("{} {}", word(event, "kind"), word(event, "severity"))).collect(), last)
+}
+
+/// What a trouble makes, all of it: drifts as [`drifts`] prints them, events as [`happened`] does.
+struct Makes<'a> {
+    drifts: &'a [&'a str],
+    events: &'a [&'a str],
+}
+
 /// Makes trouble, waits for exactly these drifts, heals it, waits until they are gone; how long each took.
-fn trouble(lab: &Lab, what: &str, makes: &[&str], make: impl FnOnce(), heal: impl FnOnce(), told: &mut String) {
-    let wanted: BTreeSet<String> = makes.iter().map(|each| (*each).to_owned()).collect();
+fn trouble(lab: &Lab, what: &str, makes: Makes<'_>, make: impl FnOnce(), heal: impl FnOnce(), told: &mut String) {
+    let set = |words: &[&str]| words.iter().map(|each| (*each).to_owned()).collect::<BTreeSet<String>>();
+    let (wanted, before) = (set(makes.drifts), happened(lab, 0).1);
     let start = Instant::now();
     make();
     eventually(what, SOON, || drifts(lab), |open| wanted.is_subset(open));
@@ -53,11 +69,15 @@ fn trouble(lab: &Lab, what: &str, makes: &[&str], make: impl FnOnce(), heal: imp
     let start = Instant::now();
     heal();
     eventually(&format!("{what}: healed"), HEALED, || drifts(lab), BTreeSet::is_empty);
+    let closed = start.elapsed();
+    let events = happened(lab, before).0;
+    assert_eq!(events, set(makes.events), "{what}");
     let _ = writeln!(
         told,
-        "{what:32} opened after {:5.1} s, closed after {:5.1} s: {makes:?}",
+        "{what:28} opened after {:4.1} s, closed after {:4.1} s: {:?}, events {events:?}",
         opened.as_secs_f64(),
-        start.elapsed().as_secs_f64()
+        closed.as_secs_f64(),
+        makes.drifts,
     );
 }
 
@@ -97,7 +117,7 @@ fn a_web_host_is_told_whole_and_each_trouble_makes_its_own_drift() {
     trouble(
         &lab,
         "a disk fills",
-        &["disk_space critical mount /srv/small"],
+        Makes { drifts: &["disk_space critical mount /srv/small"], events: &[] },
         || drop(host.try_sh(&format!("head -c 20M /dev/zero > {small}"))),
         || drop(host.sh(&format!("rm {small}"))),
         &mut told,
@@ -105,7 +125,7 @@ fn a_web_host_is_told_whole_and_each_trouble_makes_its_own_drift() {
     trouble(
         &lab,
         "the kernel kills for memory",
-        &["oom_kill warning oom_kills_total"],
+        Makes { drifts: &["oom_kill warning oom_kills_total"], events: &["oom_kill critical"] },
         out_of_memory,
         || {},
         &mut told,
@@ -113,11 +133,14 @@ fn a_web_host_is_told_whole_and_each_trouble_makes_its_own_drift() {
     trouble(
         &lab,
         "MariaDB stops",
-        &[
-            "changed critical database mariadb/main running",
-            "changed critical service mariadb.service active",
-            "changed warning listener tcp/127.0.0.1:3306",
-        ],
+        Makes {
+            drifts: &[
+                "changed critical database mariadb/main running",
+                "changed critical service mariadb.service active",
+                "changed warning listener tcp/127.0.0.1:3306",
+            ],
+            events: &["service_restarted info"],
+        },
         || drop(host.sh("systemctl stop mariadb")),
         || drop(host.sh("systemctl start mariadb")),
         &mut told,
@@ -125,7 +148,10 @@ fn a_web_host_is_told_whole_and_each_trouble_makes_its_own_drift() {
     trouble(
         &lab,
         "PHP fails in a site",
-        &["log_failure warning log_failure php_undefined@/var/log/php/www-error.log"],
+        Makes {
+            drifts: &["log_failure warning log_failure php_undefined@/var/log/php/www-error.log"],
+            events: &["php_undefined warning"],
+        },
         || drop(get(&host, "/index.php?boom=1")),
         || {},
         &mut told,
@@ -134,7 +160,10 @@ fn a_web_host_is_told_whole_and_each_trouble_makes_its_own_drift() {
     trouble(
         &lab,
         "a core file is edited",
-        &[&format!("package_file_altered critical package_file {core}")],
+        Makes {
+            drifts: &[&format!("package_file_altered critical package_file {core}")],
+            events: &["file_changed info"],
+        },
         || drop(host.sh(&format!("cp -p {core} /root/kept; echo '// edited' >> {core}"))),
         || drop(host.sh(&format!("cp -p /root/kept {core}"))),
         &mut told,
@@ -142,7 +171,7 @@ fn a_web_host_is_told_whole_and_each_trouble_makes_its_own_drift() {
     trouble(
         &lab,
         "a file of a site is edited",
-        &["changed warning tree /var/www/shop code_digest"],
+        Makes { drifts: &["changed warning tree /var/www/shop code_digest"], events: &["file_changed info"] },
         || drop(host.sh("cp -p /var/www/shop/price.php /root/kept; echo '// edited' >> /var/www/shop/price.php")),
         || drop(host.sh("cp -p /root/kept /var/www/shop/price.php")),
         &mut told,
@@ -151,9 +180,20 @@ fn a_web_host_is_told_whole_and_each_trouble_makes_its_own_drift() {
     trouble(
         &lab,
         "a dump is truncated",
-        &["backup_incomplete critical backup /var/backups/mysql/shop-*.sql.gz"],
+        Makes { drifts: &["backup_incomplete critical backup /var/backups/mysql/shop-*.sql.gz"], events: &[] },
         || drop(host.sh(&format!("cp -p {dump} /root/kept; truncate -s 300000 {dump}; touch -d '-4 minutes' {dump}"))),
         || drop(host.sh(&format!("cp -p /root/kept {dump}"))),
+        &mut told,
+    );
+    trouble(
+        &lab,
+        "logs are rotated",
+        Makes { drifts: &[], events: &[] },
+        || drop(host.sh("logrotate -f /etc/logrotate.conf")),
+        || {
+            get(&host, "/");
+            std::thread::sleep(Duration::from_secs(15)); // what is read wrongly then would be told by now
+        },
         &mut told,
     );
     eprintln!("{told}");
