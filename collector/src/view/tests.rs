@@ -286,12 +286,13 @@ fn a_counter_remembers_when_it_grew_and_how_fast() {
         columns: vec![(name.clone(), MetricType::Counter, values.to_vec())],
     };
     let mut touched = Touched::default();
-    view.take_block(&block(&[0, 10, 20], &[Some(5.0), Some(7.0), Some(7.0)]), 1000, &mut touched);
+    let times = [at(1), at(11), at(21)];
+    view.take_block(&block(&[0, 10, 20], &[Some(5.0), Some(7.0), Some(7.0)]), &times, &mut touched);
     let sampled = view.series["oom_kills_total"][&name].clone();
     assert_eq!((sampled.at, sampled.value, sampled.risen), (at(21), Some(7.0), Some(at(11))));
     let rate = sampled.rate.unwrap();
     assert!(rate > 0.19 && rate < 0.2, "{rate}");
-    view.take_block(&block(&[30, 40], &[Some(1.0), None]), 1000, &mut touched);
+    view.take_block(&block(&[30, 40], &[Some(1.0), None]), &[at(31), at(41)], &mut touched);
     let sampled = view.series["oom_kills_total"][&name].clone();
     assert_eq!((sampled.value, sampled.risen), (None, Some(at(31))), "it began anew, and not at zero");
     assert!(touched.series.contains(&name));

@@ -1,6 +1,7 @@
 //! The way of a record into the store: ledger, view, rows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use plumb_proto::time::Timestamp;
@@ -11,6 +12,9 @@ use super::packer::Packer;
 use super::{events, facts, ledger, samples, sql};
 use crate::store::Incoming;
 use crate::view::Touched;
+
+/// A host's clock may run ahead by so much between two greetings.
+const AHEAD: Duration = Duration::from_secs(3600);
 
 /// Writes a record and all that it says. The view is loaded already: it must not hold any of this.
 pub fn append(
@@ -25,8 +29,7 @@ pub fn append(
     view.host.last_seen = view.host.last_seen.max(Some(incoming.received));
     let Ok(payload) = incoming.payload else { return Ok(Some(touched)) };
 
-    let shift_ms = incoming.skew_ms.saturating_neg();
-    let corrected = |at: Timestamp| Timestamp::from_millis(at.millis().saturating_add(shift_ms));
+    let corrected = |at: Timestamp| corrected(at, incoming);
     let seq = sql::int(incoming.record.header.seq)?;
     let mut changes = Vec::new();
     if payload.begin.is_some() {
@@ -53,9 +56,18 @@ pub fn append(
     }
     facts::write(conn, cached.no, view, &changes)?;
     for (position, block) in payload.blocks.iter().enumerate() {
-        view.take_block(block, shift_ms, &mut touched);
+        let times: Vec<Timestamp> = block.times.iter().copied().map(corrected).collect();
+        view.take_block(block, &times, &mut touched);
         let keep = (&*view, &mut cached.series);
-        samples::write(conn, (cached.no, place.receipt, position, incoming.received), keep, (block, shift_ms), packer)?;
+        samples::write(conn, (cached.no, place.receipt, position, incoming.received), keep, (block, &times), packer)?;
     }
     Ok(Some(touched))
+}
+
+/// A host's time by the collector's clock, within what can be. What lies far ahead of its receipt was at its receipt at
+/// the latest (the host's clock has jumped since its greeting, or it lies): kept as told, it would never be old enough to
+/// be merged or dropped. Nothing was before 1970.
+fn corrected(at: Timestamp, incoming: &Incoming<'_>) -> Timestamp {
+    let at = Timestamp::from_millis(at.millis().saturating_sub(incoming.skew_ms).max(0));
+    if at > incoming.received + AHEAD { incoming.received } else { at }
 }
