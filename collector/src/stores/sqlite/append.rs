@@ -1,5 +1,6 @@
 //! The way of a record into the store: ledger, view, rows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::cache::Cached;
 use super::packer::Packer;
 use super::{events, facts, ledger, samples, sql};
 use crate::store::Incoming;
-use crate::view::Touched;
+use crate::view::{Touched, WATCHERS};
 
 /// A host's clock may run ahead by so much between two greetings.
 const AHEAD: Duration = Duration::from_secs(3600);
@@ -40,6 +41,14 @@ pub fn append(
     }
     let mut position = 0u32;
     for report in &payload.reports {
+        if !view.has_room_for(&report.watcher) {
+            tracing::warn!(
+                "host {}: what watcher {:?} says is left out, it has too many",
+                incoming.host,
+                report.watcher
+            );
+            continue;
+        }
         changes.extend(view.apply(report, corrected(report.at), &mut touched));
         for event in &report.events {
             let at = corrected(event.at);
@@ -55,7 +64,23 @@ pub fn append(
         }
     }
     facts::write(conn, cached.no, view, &changes)?;
+    let mut sampled: Option<BTreeSet<String>> = None;
     for (position, block) in payload.blocks.iter().enumerate() {
+        if !view.watchers.contains_key(&block.watcher) {
+            let sampled = match &mut sampled {
+                Some(sampled) => sampled,
+                none => none.insert(samples::watchers(conn, cached.no)?.into_iter().collect()),
+            };
+            if sampled.len() >= WATCHERS && !sampled.contains(&block.watcher) {
+                tracing::warn!(
+                    "host {}: samples of watcher {:?} are left out, it has too many",
+                    incoming.host,
+                    block.watcher
+                );
+                continue;
+            }
+            sampled.insert(block.watcher.clone());
+        }
         let times: Vec<Timestamp> = block.times.iter().copied().map(corrected).collect();
         view.take_block(block, &times, &mut touched);
         let keep = (&*view, &mut cached.series);

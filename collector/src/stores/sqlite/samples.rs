@@ -145,7 +145,8 @@ pub const WATCHERS: &str = "WITH RECURSIVE found (name) AS (SELECT min(watcher) 
     SELECT (SELECT min(watcher) FROM chunks WHERE host = ?1 AND watcher > found.name) FROM found WHERE name IS NOT NULL)
     SELECT name FROM found WHERE name IS NOT NULL";
 
-fn watchers(conn: &Connection, host: i64) -> Result<Vec<String>> {
+/// See [`WATCHERS`].
+pub fn watchers(conn: &Connection, host: i64) -> Result<Vec<String>> {
     let mut statement = conn.prepare_cached(WATCHERS)?;
     let watchers = statement.query_map([host], |row| row.get(0))?;
     Ok(watchers.collect::<rusqlite::Result<_>>()?)

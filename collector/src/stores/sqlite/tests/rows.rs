@@ -1,6 +1,6 @@
 //! Rows as somebody with a shell sees them, and what comes of it when he changes them.
 
-use plumb_proto::model::{Event, Outcome, Payload, Severity, Tell};
+use plumb_proto::model::{Block, Event, Outcome, Payload, Severity, Tell};
 use plumb_proto::record::Hash;
 use plumb_proto::time::Timestamp;
 
@@ -84,6 +84,16 @@ fn critical_events_of_other_watchers_are_not_walked_through() {
     assert_eq!(told.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>(), ["fork"]);
     let all = "SELECT no FROM events INDEXED BY events_critical WHERE severity = 3";
     assert!(bench.by_hand().prepare(all).unwrap_err().to_string().starts_with("no query solution"));
+}
+
+#[test]
+fn watchers_without_number_leave_no_samples_behind() {
+    let mut bench = Bench::new();
+    let mut web = bench.enrol(1);
+    let blocks = (0..200).map(|number| Block { watcher: format!("w{number}"), ..block(0, &[1.0]) }).collect();
+    bench.send(&mut web, &Payload { blocks, ..Payload::default() });
+    bench.send(&mut web, &Payload { blocks: vec![block(60, &[1.0])], ..bare(2) });
+    assert_eq!(number(&bench.by_hand(), "SELECT count(DISTINCT watcher) FROM chunks"), 64);
 }
 
 #[test]
