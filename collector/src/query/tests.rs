@@ -35,7 +35,8 @@ fn calls() -> Vec<&'static str> {
 
 #[tokio::test]
 async fn every_call_has_its_least_role_and_nobody_below_it_gets_through() {
-    use guard::{Audited, CALLS, Guard, Role};
+    use denied::Audited;
+    use guard::{CALLS, Guard, Role};
     let scene = Scene::new().await;
     let mut questions = scene.questions;
     let denied = Arc::new(AtomicUsize::new(0));
@@ -54,7 +55,7 @@ async fn every_call_has_its_least_role_and_nobody_below_it_gets_through() {
                 assert!(request.extensions().get::<Who>().is_some());
                 Ok::<_, std::convert::Infallible>(http::Response::new(()))
             });
-            let audited = Audited { writer: scene.parts.writer.clone(), clock: scene.parts.clock.clone() };
+            let audited = Audited::new(scene.parts.writer.clone(), scene.parts.clock.clone());
             let mut guard = Guard::new(inner, audited, Arc::new(identify));
             let request =
                 http::Request::builder().uri(format!("http://x/plumb.query.v1.Query/{call}")).body(()).unwrap();
