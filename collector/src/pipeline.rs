@@ -14,6 +14,7 @@ use crate::alert::{self, Situation, Transitions};
 use crate::drift::detector::Detector;
 use crate::drift::detectors::silent::Silent;
 use crate::drift::{Drift, DriftState, Kind, KnownDrift, Subject, Verdict, incident};
+use crate::store::rows::HostState;
 use crate::store::{Approval, Incoming, Tx};
 use crate::view::compare::Standing;
 use crate::view::{HostView, Touched};
@@ -25,16 +26,31 @@ pub struct Pipeline {
     repeat: Duration,
     clock: Arc<dyn Clock>,
     started: Duration,
-    heard: Mutex<HashMap<HostId, Duration>>,
+    hosts: Mutex<HashMap<HostId, Seen>>,
     wake: Option<Box<dyn Fn() + Send + Sync>>,
 }
+
+/// A host since the collector's start, by the monotonic clock.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// When something of it last came.
+    heard: Option<Duration>,
+    /// What last came was not the newest that it has.
+    behind: bool,
+    /// When a tick last judged it.
+    judged: Option<Duration>,
+}
+
+/// How often time alone judges a host whose drifts all stand open: only how bad they are, or when to tell of them again,
+/// may change.
+const SETTLED: Duration = Duration::from_secs(60);
 
 impl Pipeline {
     /// `repeat`: after how long an open drift is told again.
     #[must_use]
     pub fn new(detectors: Vec<Box<dyn Detector>>, silent: Silent, repeat: Duration, clock: Arc<dyn Clock>) -> Self {
         let started = clock.monotonic();
-        Self { detectors, silent, repeat, clock, started, heard: Mutex::default(), wake: None }
+        Self { detectors, silent, repeat, clock, started, hosts: Mutex::default(), wake: None }
     }
 
     /// Calls `wake` whenever there is something to tell people. It is called within the transaction: what it wakes must
@@ -59,7 +75,8 @@ impl Pipeline {
     /// # Errors
     /// The store's.
     pub fn take(&self, tx: &mut dyn Tx, incoming: &Incoming<'_>, caught_up: bool) -> Result<bool> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(*incoming.host, self.clock.monotonic());
+        let now = self.clock.monotonic();
+        self.remember(incoming.host, |seen| (seen.heard, seen.behind) = (Some(now), !caught_up));
         let Some(touched) = tx.append(incoming)? else {
             return Ok(false); // sent twice, kept once
         };
@@ -71,13 +88,51 @@ impl Pipeline {
     }
 
     /// Judges a host without a record: silence, and what waits for time to pass. `sweep`: all that is known of it, for
-    /// rules that time alone breaks or that are new; once an hour and after a start will do.
+    /// rules that time alone breaks or that are new; once an hour and after a start will do. A host for which the clock
+    /// has nothing to say costs two looks into an index, and its view is not loaded.
     ///
     /// # Errors
     /// The store's.
     pub fn tick(&self, tx: &mut dyn Tx, host: &HostId, now: Timestamp, sweep: bool) -> Result<()> {
-        let touched = if sweep { everything(&*tx.view(host)?) } else { waiting(&tx.known_drifts(host)?) };
+        // its records bring it up to now; until then it would be judged by how it stood long ago
+        if self.is_behind(host) {
+            return Ok(());
+        }
+        let known = tx.known_drifts(host)?;
+        if !sweep && !self.is_due(host, &known, &tx.critical_events(host, now - incident::STANDS)?) {
+            return Ok(());
+        }
+        let touched = if sweep { everything(&*tx.view(host)?) } else { waiting(&known) };
+        let at = self.clock.monotonic();
+        self.remember(host, |seen| seen.judged = Some(at));
         self.judge(tx, host, &touched, now, now, false)
+    }
+
+    /// Whether a host still drains a backlog. One that has fallen silent over it does not.
+    fn is_behind(&self, host: &HostId) -> bool {
+        self.seen(host).behind && self.quiet(host) < self.silent.host
+    }
+
+    /// Whether a tick may decide something about a host.
+    fn is_due(&self, host: &HostId, known: &[KnownDrift], critical: &[Event]) -> bool {
+        let is_told = |each: &KnownDrift| each.drift.kind == Kind::Silent && each.drift.subject == Subject::Host;
+        if self.quiet(host) >= self.silent.host && !known.iter().any(is_told) {
+            return true;
+        }
+        let moves = |each: &KnownDrift| each.state == DriftState::Pending || each.calm_since.is_some();
+        if known.iter().any(moves) || incident::has_news(critical, known) {
+            return true;
+        }
+        let judged = self.seen(host).judged;
+        !known.is_empty() && judged.is_none_or(|at| self.clock.monotonic().saturating_sub(at) >= SETTLED)
+    }
+
+    /// Whether the clock may judge a host yet: it was heard of since the start and has no backlog, or it had the time to
+    /// speak. What is known of a host that is about to deliver what it saw meanwhile is how it stood before the collector
+    /// went away.
+    #[must_use]
+    pub fn may_judge(&self, host: &HostId) -> bool {
+        (self.seen(host).heard.is_some() && !self.is_behind(host)) || self.quiet(host) >= self.silent.host
     }
 
     /// Makes today's state the baseline, and ends the `changed` drifts that this settles. Answers those.
@@ -131,8 +186,13 @@ impl Pipeline {
         late: bool,
     ) -> Result<()> {
         let view = tx.view(host)?;
-        let mut verdicts = self.silent.judge(&view, self.quiet(host), at);
         let known = tx.known_drifts(host)?;
+        if matches!(view.host.state, HostState::Revoked | HostState::Retired) {
+            // it is not judged any more; what a job that was queued before would open, nothing would ever close
+            let decided = alert::end(&known, DriftState::Expired, None, &self.situation(&view, at, now, late));
+            return if decided.is_empty() { Ok(()) } else { self.record(tx, &decided) };
+        }
+        let mut verdicts = self.silent.judge(&view, self.quiet(host), at);
         verdicts.extend(incident::verdicts(host, &tx.critical_events(host, now - incident::STANDS)?, &known));
         verdicts.extend(self.detectors.iter().flat_map(|each| each.detect(&view, touched, at)));
         for verdict in &verdicts {
@@ -147,8 +207,15 @@ impl Pipeline {
 
     /// For how long a host was not heard of. Before it was ever heard of, the collector's own start counts.
     fn quiet(&self, host: &HostId) -> Duration {
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied();
-        self.clock.monotonic().saturating_sub(heard.unwrap_or(self.started))
+        self.clock.monotonic().saturating_sub(self.seen(host).heard.unwrap_or(self.started))
+    }
+
+    fn seen(&self, host: &HostId) -> Seen {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied().unwrap_or_default()
+    }
+
+    fn remember(&self, host: &HostId, what: impl FnOnce(&mut Seen)) {
+        what(self.hosts.lock().unwrap_or_else(PoisonError::into_inner).entry(*host).or_default());
     }
 
     fn situation<'a>(&self, view: &'a HostView, at: Timestamp, now: Timestamp, late: bool) -> Situation<'a> {

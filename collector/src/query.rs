@@ -4,6 +4,7 @@
 mod answers;
 mod changes;
 mod decide;
+mod denied;
 mod door;
 mod guard;
 mod history;

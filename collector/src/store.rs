@@ -214,8 +214,14 @@ pub struct EventFilter {
     pub limit: usize,
 }
 
+/// See [`Questions::stopper`].
+pub type Stopper = Box<dyn Fn() + Send + Sync>;
+
 /// What may be asked. Every answer is bounded by [`plumb_proto::limits::QUERY_ROWS`].
 pub trait Questions: Send {
+    /// Stops, from any thread, what is being read at that moment: the answer is an error then.
+    fn stopper(&self) -> Stopper;
+
     /// Hosts that are not retired, by name.
     fn hosts(&mut self) -> Result<Vec<HostRow>>;
     /// All that is known of a host.

@@ -219,6 +219,6 @@ pub fn samples(view: &mut HostView, at: Timestamp, values: &[(Series, f64)]) -> 
     let columns =
         values.iter().map(|(series, value)| (series.clone(), kind(&series.name), vec![Some(*value)])).collect();
     let mut touched = Touched::default();
-    view.take_block(&Block { watcher: "system".to_owned(), times: vec![at], columns }, 0, &mut touched);
+    view.take_block(&Block { watcher: "system".to_owned(), times: vec![at], columns }, &[at], &mut touched);
     touched
 }

@@ -13,6 +13,7 @@ use plumb_proto::time::Timestamp;
 use plumb_proto::untrusted::Untrusted;
 
 use crate::store::rows::HostRow;
+pub use apply::WATCHERS;
 
 /// What a record touched: detectors look there and nowhere else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

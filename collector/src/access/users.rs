@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use plumb_proto::record::Hash;
 use plumb_proto::time::Clock;
 use tokio::sync::watch;
 
@@ -16,6 +18,8 @@ use crate::store::users::UserRow;
 const CONNECTIONS: usize = 16;
 /// Nobody is known any more when the store could not be read so many times, a second apart.
 const FAILURES: u32 = 4;
+/// Between two readings for the sake of one who is not known, beside those of every second.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Who is connected as a user. Share it in an `Arc`.
 pub struct Users {
@@ -28,6 +32,8 @@ pub struct Users {
 struct State {
     known: HashMap<String, UserRow>,
     failures: u32,
+    /// When the store was last read for the holder of a key who was not known.
+    asked: HashMap<Hash, Duration>,
     last: u64,
     connections: HashMap<u64, Entry>,
 }
@@ -89,23 +95,32 @@ impl Users {
     /// # Errors
     /// They may not ask, with why, for them to read.
     pub fn look_up(&self, certificate: &UserCertificate) -> Result<UserRow, String> {
-        self.look(certificate).or_else(|_| {
+        self.look(certificate).or_else(|why| {
+            let now = self.clock.monotonic();
+            // whoever is not known may ask without end: the store is not read for each of their calls
+            let mut state = self.state();
+            state.asked.retain(|_, asked| now.saturating_sub(*asked) < AGAIN);
+            if state.asked.contains_key(&certificate.key_hash) {
+                return Err(why);
+            }
+            state.asked.insert(certificate.key_hash, now);
+            drop(state);
             self.refresh(); // made, or made again, a moment ago
             self.look(certificate)
         })
     }
 
     fn look(&self, certificate: &UserCertificate) -> Result<UserRow, String> {
-        const AGAIN: &str = "An administrator makes a new one on the collector: `plumb-collector user create";
+        const ANEW: &str = "An administrator makes a new one on the collector: `plumb-collector user create";
         let name = &certificate.name;
         if self.clock.now() >= certificate.not_after {
-            return Err(format!("the certificate of {name} ran out at {}. {AGAIN} {name} ...`", certificate.not_after));
+            return Err(format!("the certificate of {name} ran out at {}. {ANEW} {name} ...`", certificate.not_after));
         }
         let state = self.state();
         match state.known.get(name) {
-            None => Err(format!("the collector knows no user \"{name}\", so there is no role. {AGAIN} {name} ...`")),
+            None => Err(format!("the collector knows no user \"{name}\", so there is no role. {ANEW} {name} ...`")),
             Some(user) if user.revoked.is_some() => {
-                Err(format!("the certificate of {name} was revoked. {AGAIN} {name} ...`"))
+                Err(format!("the certificate of {name} was revoked. {ANEW} {name} ...`"))
             }
             Some(user) if user.key_hash != certificate.key_hash => {
                 Err(format!("this certificate of {name} was replaced by a newer one: use that one"))
@@ -164,9 +179,6 @@ impl Drop for AdmittedUser {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use plumb_proto::record::Hash;
     use plumb_proto::time::{ManualClock, Timestamp};
 
     use super::*;
@@ -223,6 +235,17 @@ mod tests {
         let mut scene = Scene::new();
         assert!(scene.refusal().starts_with("the collector knows no user \"alice\", so there is no role."));
         scene.save(user());
+        scene.clock.advance(AGAIN);
+        assert_eq!(scene.users.look_up(&certificate()).unwrap(), user());
+    }
+
+    #[test]
+    fn the_store_is_read_for_somebody_who_is_not_known_once_a_second() {
+        let mut scene = Scene::new();
+        scene.refusal();
+        scene.save(user());
+        scene.refusal();
+        scene.users.sweep();
         assert_eq!(scene.users.look_up(&certificate()).unwrap(), user());
     }
 
@@ -245,8 +268,9 @@ mod tests {
         scene.save(UserRow { key_hash: Hash([2; 32]), ..user() });
         assert!(scene.refusal().starts_with("this certificate of alice was replaced"), "{}", scene.refusal());
         scene.save(user());
+        scene.clock.advance(AGAIN);
         assert!(scene.users.look_up(&certificate()).is_ok());
-        scene.clock.advance(Duration::from_secs(100));
+        scene.clock.advance(Duration::from_secs(99));
         assert!(scene.refusal().starts_with("the certificate of alice ran out at 2027-"), "{}", scene.refusal());
     }
 

@@ -2,7 +2,7 @@
 //! damaged spool. Such an event is a moment, a drift is a state; so it stands as a drift for an hour after it was last
 //! told, long enough to be seen, and closes by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use plumb_proto::model::{Event, Severity};
@@ -29,6 +29,14 @@ pub fn verdicts(host: &HostId, recent: &[Event], known: &[KnownDrift]) -> Vec<Ve
     let over = over.filter(|each| !newest.contains_key(&each.drift.rule[PREFIX.len()..]));
     let over: Vec<Verdict> = over.map(|each| Verdict::Holds(each.drift.identity)).collect();
     newest.values().map(|event| Verdict::Drift(Box::new(incident(host, event)))).chain(over).collect()
+}
+
+/// True if there is an event for which no drift stands, or a drift whose event is over.
+#[must_use]
+pub fn has_news(recent: &[Event], known: &[KnownDrift]) -> bool {
+    let standing: BTreeSet<&str> = known.iter().filter_map(|each| each.drift.rule.strip_prefix(PREFIX)).collect();
+    let recent: BTreeSet<&str> = recent.iter().map(|event| event.kind.as_str()).collect();
+    standing != recent
 }
 
 fn incident(host: &HostId, event: &Event) -> Drift {

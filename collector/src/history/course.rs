@@ -75,7 +75,7 @@ impl Course {
     pub fn new(asked: &Asked, kind: MetricType) -> Self {
         let step = step(asked);
         let (since, until) = (asked.since.millis(), asked.until.millis());
-        let begin = since.div_euclid(step) * step;
+        let begin = since.div_euclid(step).saturating_mul(step);
         let count = until.saturating_sub(begin).div_euclid(step).saturating_add(1);
         let count = usize::try_from(count).unwrap_or(0).min(super::POINTS + 1);
         let rate = kind == MetricType::Counter && !asked.raw;
@@ -103,11 +103,11 @@ impl Course {
         if self.last.is_none() || before.is_some() {
             self.last = Some((at, value));
         }
-        let Some((then, was)) = before.filter(|(then, _)| at - then <= apart) else { return };
+        let Some((then, was)) = before.filter(|(then, _)| at.saturating_sub(*then) <= apart) else { return };
         // a counter that starts anew has grown by what it shows
         let grown = if value < was { value } else { value - was };
         #[allow(clippy::cast_precision_loss)] // milliseconds of minutes
-        let seconds = (at - then) as f64 / 1000.0;
+        let seconds = at.saturating_sub(then) as f64 / 1000.0;
         self.add(at, Gathered::one(grown / seconds, seconds));
     }
 
@@ -227,6 +227,15 @@ mod tests {
         course.samples(&[0, 300_000, 600_000], &[Some(1.0); 3]);
         assert_eq!(course.coarser(), 15);
         assert_eq!(means(&course, 15), [Some(1.0); 3]);
+    }
+
+    #[test]
+    fn any_moments_may_be_asked_for_and_have_been_sampled() {
+        let (since, until) = (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX));
+        let mut course = Course::new(&Asked { since, until, ..asked(60) }, MetricType::Counter);
+        course.samples(&[i64::MIN, 0, i64::MAX], &[Some(1.0), Some(2.0), Some(3.0)]);
+        course.rollups(&[i64::MIN, i64::MAX], &[vec![Some(100.0), Some(700.0)]]);
+        assert_eq!(means(&course, 1), [None; 0]);
     }
 
     #[test]

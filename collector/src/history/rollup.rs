@@ -15,7 +15,7 @@ pub struct Rolled {
 }
 
 fn begin(at: i64) -> i64 {
-    at.div_euclid(STEP_MS) * STEP_MS
+    at.div_euclid(STEP_MS).saturating_mul(STEP_MS)
 }
 
 /// When the rollups of samples at these times begin; times ascend.

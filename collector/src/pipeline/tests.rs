@@ -7,6 +7,7 @@ use plumb_proto::untrusted::Untrusted;
 
 mod backups;
 mod desk;
+mod ticks;
 
 use super::*;
 use crate::drift::detectors::changed::Changed;
@@ -30,7 +31,16 @@ fn stage() -> Stage {
     Stage {
         pipeline: Pipeline::new(vec![Box::new(Changed)], Silent::default(), Duration::from_secs(86_400), clock.clone()),
         clock,
-        desk: Desk { view, drifts: vec![], alerts: vec![], events: vec![], critical: vec![], seen: vec![], next: 0 },
+        desk: Desk {
+            view,
+            drifts: vec![],
+            alerts: vec![],
+            events: vec![],
+            critical: vec![],
+            seen: vec![],
+            viewed: 0,
+            next: 0,
+        },
         seq: 0,
         skew_ms: 0,
         caught_up: true,
@@ -245,9 +255,11 @@ fn a_suspended_host_is_unknown_and_a_retired_one_is_not_judged() {
     stage.tick();
     assert_eq!(stage.states(), ["open"]);
     stage.desk.view.host.state = HostState::Suspended;
+    stage.pass(60);
     stage.tick();
     assert_eq!(stage.desk.drifts[0].unknown.as_deref(), Some("the host is suspended"));
     stage.desk.view.host.state = HostState::Retired;
+    stage.pass(60);
     stage.tick();
     assert_eq!(stage.states(), ["expired"]);
 }

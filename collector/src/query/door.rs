@@ -13,7 +13,8 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
-use super::guard::{self, Audited, Guard, Identify};
+use super::denied::Audited;
+use super::guard::{self, Guard, Identify};
 use super::readers::Readers;
 use super::remote::Remote;
 use super::{Parts, Service};
@@ -37,7 +38,8 @@ pub async fn serve(
     stop: watch::Receiver<bool>,
 ) -> Result<()> {
     let (clock, started) = (parts.clock.clone(), parts.clock.monotonic());
-    let audited = Audited { writer: parts.writer.clone(), clock: clock.clone() };
+    let audited = Audited::new(parts.writer.clone(), clock.clone());
+    tokio::spawn(audited.clone().attend(stop.clone()));
     let service = Arc::new(Service { parts, readers: Readers::new(readers), started });
     let local = UnixListenerStream::new(listener);
     let local = answer(service.clone(), audited.clone(), Arc::new(guard::local), local, stop.clone());

@@ -1,5 +1,5 @@
 //! Who asks, and who may ask what: a table from each call to the least role. What is not in the table nobody may call.
-//! Denied calls are written into the audit.
+//! Denied calls are written into the audit (denied.rs).
 
 use std::fmt;
 use std::future::Future;
@@ -9,16 +9,14 @@ use std::task::{Context, Poll};
 
 use http::{Extensions, Request, Response};
 use nix::unistd::{Gid, Group, Uid, User};
-use plumb_proto::time::Clock;
-use plumb_proto::untrusted::Untrusted;
 use tonic::Status;
 use tonic::transport::server::UdsConnectInfo;
 use tower::Service;
 
+use super::denied::Audited;
 use crate::access::users::{UserPeer, Users};
-use crate::store::rows::{AuditEntry, Groups};
+use crate::store::rows::Groups;
 pub(super) use crate::store::users::Role;
-use crate::worker::{Weight, Writer};
 
 /// Members of this group may ask and approve.
 pub(super) const GROUP: &str = "plumb";
@@ -163,30 +161,6 @@ fn is_member(uid: Uid, primary: Gid) -> bool {
     group.gid == primary || named()
 }
 
-/// Writes denied calls down.
-#[derive(Clone)]
-pub(super) struct Audited {
-    pub(super) writer: Writer,
-    pub(super) clock: Arc<dyn Clock>,
-}
-
-impl Audited {
-    async fn denied(&self, who: &Who, path: &str) {
-        tracing::warn!("{who} may not call {path:?}");
-        let entry = AuditEntry {
-            at: self.clock.now(),
-            who: who.name.clone(),
-            action: "denied".to_owned(),
-            subject: Untrusted::from(path),
-            allowed: false,
-            detail: String::new(),
-        };
-        if let Err(error) = self.writer.call(Weight::default(), move |tx| tx.audit(&entry)).await {
-            tracing::error!("a denied call is not in the audit: {error:#}");
-        }
-    }
-}
-
 /// Stands before the service: lets through who may call, with a note of who it is.
 #[derive(Clone)]
 pub(super) struct Guard<S> {
@@ -231,7 +205,7 @@ where
         }
         let audited = self.audited.clone();
         Box::pin(async move {
-            audited.denied(&who, &path[..path.floor_char_boundary(256)]).await;
+            audited.denied(&who.name, &call, &path[..path.floor_char_boundary(256)]).await;
             Ok(Status::permission_denied(who.denial(&call)).into_http())
         })
     }

@@ -14,7 +14,7 @@ use crate::drift::KnownDrift;
 use crate::history::{Asked, History};
 use crate::store::rows::{Alert, EventRow, Groups, HostRow, Message};
 use crate::store::users::UserRow;
-use crate::store::{DriftFilter, EventFilter, FactFilter, Questions};
+use crate::store::{DriftFilter, EventFilter, FactFilter, Questions, Stopper};
 use crate::view::{HostView, Row};
 
 /// Messages that are looked through for one that is shown.
@@ -56,6 +56,10 @@ impl Limited<'_> {
 }
 
 impl Questions for Limited<'_> {
+    fn stopper(&self) -> Stopper {
+        self.all.stopper()
+    }
+
     fn hosts(&mut self) -> Result<Vec<HostRow>> {
         let mut hosts = self.all.hosts()?;
         hosts.retain(|host| has(&host.groups, self.groups));

@@ -16,6 +16,7 @@ pub const SQLITE: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_begin.sql"),
     include_str!("../../migrations/sqlite/0002_users.sql"),
     include_str!("../../migrations/sqlite/0003_small.sql"),
+    include_str!("../../migrations/sqlite/0004_indexes.sql"),
 ];
 
 /// `application_id` of a plumb database: "plmb".

@@ -51,8 +51,6 @@ use cache::Cache;
 use packer::Packer;
 use tx::SqliteTx;
 
-/// How many hosts are kept in memory between transactions, unless told otherwise.
-pub const CACHED_HOSTS: usize = 2_048;
 /// How long a lock is waited for: the only other writer is an administrator's command.
 const BUSY: Duration = Duration::from_secs(5);
 /// Statements that are kept prepared; the engine has fewer.
@@ -78,14 +76,14 @@ impl Sqlite {
     /// # Errors
     /// See [`crate::stores::open`].
     pub fn open(path: &Path) -> Result<Self> {
-        Self::open_with(path, CACHED_HOSTS)
+        Self::open_with(path, cache::room())
     }
 
-    /// As [`Sqlite::open`], with room for other than [`CACHED_HOSTS`] views in memory.
+    /// As [`Sqlite::open`], with room in memory for views of so many bytes, about.
     ///
     /// # Errors
     /// See [`crate::stores::open`].
-    pub fn open_with(path: &Path, cached_hosts: usize) -> Result<Self> {
+    pub fn open_with(path: &Path, views: usize) -> Result<Self> {
         // SQLite gives its -wal and -shm files the mode of the database
         let made = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         made.with_context(|| format!("open {}", path.display()))?;
@@ -106,7 +104,7 @@ impl Sqlite {
         Ok(Self {
             conn,
             path: path.to_owned(),
-            cache: Cache::new(cached_hosts),
+            cache: Cache::new(views),
             packer: Packer::new()?,
             changed: HashSet::new(),
             version: 0,

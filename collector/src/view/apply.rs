@@ -13,7 +13,20 @@ use plumb_proto::untrusted::Untrusted;
 
 use super::{Change, HostView, Row, Touched, WatcherView};
 
+/// Watchers of a host; an agent has about a third of it.
+pub const WATCHERS: usize = 64;
+/// What a look could not see, at most: rows are compared with each of these.
+const PROBLEMS: usize = 256;
+/// Tables that are named beyond, as not seen at all.
+const TABLES: usize = 64;
+
 impl HostView {
+    /// Whether a watcher is one of those that are kept: what one too many says is left out.
+    #[must_use]
+    pub fn has_room_for(&self, watcher: &str) -> bool {
+        self.watchers.len() < WATCHERS || self.watchers.contains_key(watcher)
+    }
+
     /// Takes up a table's declaration. Its new columns start their own baseline, row by row, when they are first told.
     pub fn declare(&mut self, decl: &TableDecl) -> Vec<Change> {
         let table = self.tables.entry(decl.name.clone()).or_default();
@@ -24,9 +37,12 @@ impl HostView {
         vec![Change::Declared { table: decl.name.clone() }]
     }
 
-    /// Takes up what a watcher said. `at` is the time of the report by the collector's clock (skew-corrected).
+    /// Takes up what a watcher said, if [`HostView::has_room_for`] it. `at` is the time of the report by the collector's clock (skew-corrected).
     pub fn apply(&mut self, report: &Report, at: Timestamp, touched: &mut Touched) -> Vec<Change> {
         let mut changes = Vec::new();
+        if !self.has_room_for(&report.watcher) {
+            return changes;
+        }
         let mut saying = Saying { report, at, look: self.continue_look(report, at), changes: &mut changes };
         if !self.is_under_way(report) {
             self.forget_look(&mut saying);
@@ -81,19 +97,15 @@ impl HostView {
             look: report.look,
             at,
             outcome: report.outcome,
-            problems: report.problems.clone(),
+            problems: Vec::new(),
             complete: before.and_then(|each| each.complete),
             told: BTreeMap::new(),
         };
         if let Some(before) = before.filter(|_| self.is_under_way(report)) {
-            let more = std::mem::replace(&mut look.problems, before.problems.clone());
-            for problem in more {
-                if !look.problems.contains(&problem) && look.problems.len() < limits::ELEMENTS {
-                    look.problems.push(problem);
-                }
-            }
+            look.problems = before.problems.clone();
             look.told = before.told.clone();
         }
+        add(&mut look.problems, &report.problems);
         look
     }
 
@@ -221,6 +233,30 @@ impl HostView {
                 row.look = u64::MAX;
                 changes.push(Change::Touched { table: name.clone(), key: key.clone() });
             }
+        }
+    }
+}
+
+/// Adds what could not be seen. Where it is too much, the whole table was not seen: no row is gone because a problem was
+/// left out.
+fn add(problems: &mut Vec<Problem>, more: &[Problem]) {
+    for problem in more {
+        if problems.contains(problem) {
+            continue;
+        }
+        if problems.len() < PROBLEMS {
+            problems.push(problem.clone());
+            continue;
+        }
+        let rest = Problem {
+            table: problem.table.clone(),
+            key_prefix: Untrusted::default(),
+            path: Untrusted::default(),
+            error: format!("more than {PROBLEMS} problems: the rest is not listed"),
+            hint: String::new(),
+        };
+        if problems.len() < PROBLEMS + TABLES && !problems.contains(&rest) {
+            problems.push(rest);
         }
     }
 }

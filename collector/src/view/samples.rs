@@ -12,16 +12,15 @@ use super::{HostView, Sampled, Touched};
 const AVERAGE_SECONDS: f64 = 300.0;
 
 impl HostView {
-    /// Takes up samples; `shift_ms` is added to their times (the host's clock is corrected by it).
-    pub fn take_block(&mut self, block: &Block, shift_ms: i64, touched: &mut Touched) {
-        let shift = |time: &Timestamp| Timestamp::from_millis(time.millis().saturating_add(shift_ms));
-        let Some(at) = block.times.last().map(shift) else { return };
+    /// Takes up samples of `times`: those of the block by the collector's clock.
+    pub fn take_block(&mut self, block: &Block, times: &[Timestamp], touched: &mut Touched) {
+        let Some(at) = times.last().copied() else { return };
         for (series, kind, values) in &block.columns {
             let known = self.series.entry(series.name.clone()).or_default();
             let mut motion = Motion::of(known.get(series));
             if *kind == MetricType::Counter {
-                for (time, value) in block.times.iter().map(shift).zip(values) {
-                    motion.step(time, *value);
+                for (time, value) in times.iter().zip(values) {
+                    motion.step(*time, *value);
                 }
             }
             let value = values.last().copied().flatten();

@@ -277,6 +277,37 @@ fn a_table_has_an_end() {
 }
 
 #[test]
+fn a_host_has_so_many_watchers_and_one_too_many_is_left_out() {
+    let mut view = host();
+    for number in 0..WATCHERS + 9 {
+        let row = fact(&format!("fpm/{number}"), &[]);
+        apply(&mut view, &full(&format!("w{number}"), 1, "php", &[row]), at(0));
+    }
+    assert_eq!((view.watchers.len(), view.tables["php"].rows.len()), (WATCHERS, WATCHERS));
+    apply(&mut view, &report("w0", 2, Outcome::Absent, vec![]), at(1));
+    assert_eq!(view.tables["php"].rows.len(), WATCHERS - 1);
+}
+
+#[test]
+fn a_look_with_too_many_problems_has_not_seen_the_table() {
+    let mut view = host();
+    let rows: Vec<Fact> = (0..400).map(|n| fact(&format!("{n:03}"), &[])).collect();
+    apply(&mut view, &full("php", 1, "php", &rows), at(0));
+    let mut blind = full("php", 2, "php", &[]);
+    blind.outcome = Outcome::More;
+    blind.problems = (0..300).map(|n| problem("php", &format!("{n:03}"), "permission denied")).collect();
+    apply(&mut view, &blind, at(1));
+    let mut rest = report("php", 2, Outcome::Done, vec![]);
+    rest.problems = blind.problems.clone();
+    apply(&mut view, &rest, at(2));
+    assert_eq!(view.watchers["php"].problems.len(), 257);
+    let stale = |key: &str| view.row("php", &key.into()).and_then(|row| row.stale.clone());
+    assert_eq!(stale("007").as_deref(), Some("permission denied"));
+    assert_eq!(stale("299").as_deref(), Some("more than 256 problems: the rest is not listed"));
+    assert_eq!(view.tables["php"].rows.len(), 400, "none is gone");
+}
+
+#[test]
 fn a_counter_remembers_when_it_grew_and_how_fast() {
     let mut view = host();
     let name = series("oom_kills_total", &[]);
@@ -286,12 +317,13 @@ fn a_counter_remembers_when_it_grew_and_how_fast() {
         columns: vec![(name.clone(), MetricType::Counter, values.to_vec())],
     };
     let mut touched = Touched::default();
-    view.take_block(&block(&[0, 10, 20], &[Some(5.0), Some(7.0), Some(7.0)]), 1000, &mut touched);
+    let times = [at(1), at(11), at(21)];
+    view.take_block(&block(&[0, 10, 20], &[Some(5.0), Some(7.0), Some(7.0)]), &times, &mut touched);
     let sampled = view.series["oom_kills_total"][&name].clone();
     assert_eq!((sampled.at, sampled.value, sampled.risen), (at(21), Some(7.0), Some(at(11))));
     let rate = sampled.rate.unwrap();
     assert!(rate > 0.19 && rate < 0.2, "{rate}");
-    view.take_block(&block(&[30, 40], &[Some(1.0), None]), 1000, &mut touched);
+    view.take_block(&block(&[30, 40], &[Some(1.0), None]), &[at(31), at(41)], &mut touched);
     let sampled = view.series["oom_kills_total"][&name].clone();
     assert_eq!((sampled.value, sampled.risen), (None, Some(at(31))), "it began anew, and not at zero");
     assert!(touched.series.contains(&name));

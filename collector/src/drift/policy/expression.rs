@@ -6,6 +6,12 @@ use plumb_proto::untrusted::Untrusted;
 use super::check::walk;
 use super::names::{Names, Ty, Uses};
 
+/// Bytes of an expression.
+const LENGTH: usize = 2_048;
+/// Words and signs of an expression. A chain such as `1 + 1 + ..` is read as deep as it is long, each step on the stack,
+/// and the parser has a limit for brackets only.
+const TOKENS: usize = 512;
+
 /// A CEL expression that passed the walk.
 #[derive(Debug)]
 pub(super) struct Expression {
@@ -17,6 +23,9 @@ pub(super) struct Expression {
 impl Expression {
     /// Compiles and checks. Errors carry the line within `text`, from 0.
     pub(super) fn compile(env: &Env, text: &str, names: &Names) -> Result<Self, Vec<(usize, String)>> {
+        if let Some(why) = too_big(text) {
+            return Err(vec![(0, why)]);
+        }
         let program = env.compile(text).map_err(|errors| {
             let line = |error: &cel::ParseError| usize::try_from(error.pos.0 - 1).unwrap_or(0);
             errors.errors.iter().map(|error| (line(error), error.msg.clone())).collect::<Vec<_>>()
@@ -43,6 +52,18 @@ impl Expression {
             other => Err(ExecutionError::UnexpectedType { got: other.type_of().to_string(), want: "bool".to_owned() }),
         }
     }
+}
+
+/// Why an expression is not even parsed. What is in its strings counts as if it stood outside of them.
+fn too_big(text: &str) -> Option<String> {
+    if text.len() > LENGTH {
+        return Some(format!("an expression of {} bytes, at most {LENGTH}", text.len()));
+    }
+    let is_word = |char: char| char.is_alphanumeric() || char == '_';
+    let words = text.split(|char| !is_word(char)).filter(|word| !word.is_empty()).count();
+    let signs = text.chars().filter(|char| !is_word(*char) && !char.is_whitespace()).count();
+    let tokens = words + signs;
+    (tokens > TOKENS).then(|| format!("an expression of {tokens} words and signs, at most {TOKENS}"))
 }
 
 /// A text with `{expressions}` in it; `{{` is a brace.

@@ -24,6 +24,23 @@ fn the_shipped_rules_load() {
 }
 
 #[test]
+fn an_expression_that_would_overflow_the_stack_is_refused_and_the_longest_that_is_not_is_read() {
+    let chain = |with: &str, links: usize| vec!["true"; links].join(with);
+    assert_eq!(
+        mistake(&on_php(&chain("&&", 200))),
+        "my.toml:4: rule `r`, ok: an expression of 598 words and signs, at most 512"
+    );
+    assert_eq!(
+        mistake(&on_php(&chain("+", 40_000))),
+        "my.toml:4: rule `r`, ok: an expression of 199999 bytes, at most 2048"
+    );
+    assert!(load(&on_php(&chain("&&", 170))).is_ok());
+    for (with, links) in [("+", 256), (" in ", 256), ("==", 170), (".x.", 128), ("?true:", 128), ("[0]+", 100)] {
+        assert!(!load(&on_php(&chain(with, links))).err().unwrap_or_default().concat().contains("at most"), "{with}");
+    }
+}
+
+#[test]
 fn a_wrong_name_is_told_with_its_place_and_the_nearest_one() {
     for (ok, expected) in [
         (

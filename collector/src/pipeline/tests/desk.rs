@@ -16,6 +16,7 @@ pub struct Desk {
     pub events: Vec<String>,
     pub critical: Vec<plumb_proto::model::Event>,
     pub seen: Vec<u64>,
+    pub viewed: usize,
     pub next: u64,
 }
 
@@ -34,6 +35,7 @@ impl Tx for Desk {
         Ok(Some(touched))
     }
     fn view(&mut self, _: &HostId) -> Result<Arc<HostView>> {
+        self.viewed += 1;
         Ok(Arc::new(self.view.clone()))
     }
     fn known_drifts(&mut self, _: &HostId) -> Result<Vec<KnownDrift>> {

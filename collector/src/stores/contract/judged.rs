@@ -10,7 +10,7 @@ use super::bench::{Bench, at, bare, each_engine, fact, full, host_row};
 use crate::alert::Transitions;
 use crate::drift::{Drift, DriftState, Kind, KnownDrift, Subject, identity};
 use crate::store::rows::{Alert, AuditEntry, Delivery, Message, TransitionKind};
-use crate::store::{Approval, DriftFilter};
+use crate::store::{Approval, DriftFilter, Keep};
 
 fn drift(id: u64, host: u8, severity: Severity, since: i64, subject: Subject) -> KnownDrift {
     let host = HostId([host; 16]);
@@ -176,6 +176,28 @@ fn what_is_approved_is_the_baseline_from_then_on() {
         bench.reopen();
         assert_eq!(bench.view(&web.host), bench.kept_view(&web.host));
         web.send(bench, &bare(3));
+    });
+}
+
+#[test]
+fn an_alert_reaches_its_receivers_also_after_the_ones_before_it_have_expired() {
+    each_engine(|bench| {
+        bench.tx(|tx| tx.save_host(&host_row(1, "web1")));
+        bench.tx(|tx| tx.begin_receiver("ops"));
+        let told = KnownDrift {
+            state: DriftState::Resolved,
+            closed: Some(at(60)),
+            ..drift(1, 1, Severity::Info, 0, row(None))
+        };
+        let quiet = KnownDrift { alerted: None, ..drift(2, 1, Severity::Info, 0, Subject::Host) };
+        keep(bench, &[told, quiet], &[alert(1, 1)]);
+        bench.tx(|tx| tx.pass_over("ops", &[(1, 1)]));
+        assert_eq!(outbox(bench, "ops"), []);
+        let day = Duration::from_secs(86_400);
+        let kept = Keep { samples: day, rollups: day, events: day, facts: day, drifts: day };
+        while bench.tx(|tx| tx.tidy(at(10 * 86_400), &kept)) {}
+        keep(bench, &[drift(3, 1, Severity::Info, 864_000, row(None))], &[alert(3, 1)]);
+        assert_eq!(outbox(bench, "ops"), [(3, 1)]);
     });
 }
 

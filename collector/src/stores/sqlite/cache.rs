@@ -1,6 +1,8 @@
-//! Views of hosts between transactions: loaded when they are needed, the least used dropped when there are too many.
+//! Views of hosts between transactions: loaded when they are needed, the least used dropped when they take too much memory.
+//! To load one costs milliseconds, and hosts report in turns: a cache that is a bit too small for a fleet is worth nothing,
+//! so it is as large as the machine allows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -11,6 +13,19 @@ use super::samples::SeriesIds;
 use super::{hosts, load};
 use crate::view::HostView;
 
+/// One in so many bytes of memory may hold views.
+const SHARE: usize = 2;
+/// They may always take so much.
+const LEAST: usize = 256 << 20;
+/// About what a host takes, whatever is known of it: its tables, its watchers.
+const HOST: usize = 16 << 10;
+/// About what a row of six columns takes, measured.
+const ROW: usize = 1_700;
+/// About what the approved state of a row takes.
+const BASELINE: usize = 1_200;
+/// About what a series takes, with its number.
+const SERIES: usize = 1_750;
+
 /// A host as it is kept in memory.
 pub struct Cached {
     /// Its number here.
@@ -20,36 +35,53 @@ pub struct Cached {
     /// Numbers of its series.
     pub series: SeriesIds,
     used: u64,
+    weight: usize,
 }
 
-/// At most so many hosts.
+impl Cached {
+    fn weigh(&self) -> usize {
+        let of_table = |table: &crate::view::TableView| table.rows.len() * ROW + table.baseline.len() * BASELINE;
+        HOST + self.view.tables.values().map(of_table).sum::<usize>() + self.series.len() * SERIES
+    }
+}
+
+/// Hosts of so many bytes, about.
 pub struct Cache {
     hosts: HashMap<HostId, Cached>,
-    capacity: usize,
+    /// From the one that was not used for longest.
+    order: BTreeMap<u64, HostId>,
+    bytes: usize,
+    taken: usize,
     clock: u64,
 }
 
 impl Cache {
-    /// Empty, for at most `capacity` hosts, one at least.
-    pub fn new(capacity: usize) -> Self {
-        Self { hosts: HashMap::new(), capacity: capacity.max(1), clock: 0 }
+    /// Empty, for hosts of about so many bytes; for one at least.
+    pub fn new(bytes: usize) -> Self {
+        Self { hosts: HashMap::new(), order: BTreeMap::new(), bytes, taken: 0, clock: 0 }
     }
 
     /// A host, loaded if it is not here.
     pub fn get(&mut self, conn: &Connection, id: &HostId) -> Result<&mut Cached> {
-        self.clock += 1;
-        if !self.hosts.contains_key(id) {
-            let (no, host) = hosts::by_id(conn, id)?.with_context(|| format!("host {id} is not enrolled"))?;
-            let (view, series) = load::view(conn, no, host).with_context(|| format!("load host {id}"))?;
-            if self.hosts.len() >= self.capacity {
-                let least = self.hosts.iter().min_by_key(|(_, each)| each.used).map(|(id, _)| *id);
-                least.and_then(|id| self.hosts.remove(&id));
+        let mut cached = match self.forget(id) {
+            Some(cached) => cached,
+            None => {
+                let (no, host) = hosts::by_id(conn, id)?.with_context(|| format!("host {id} is not enrolled"))?;
+                let (view, series) = load::view(conn, no, host).with_context(|| format!("load host {id}"))?;
+                Cached { no, view: Arc::new(view), series, used: 0, weight: 0 }
             }
-            self.hosts.insert(*id, Cached { no, view: Arc::new(view), series, used: 0 });
+        };
+        self.clock += 1;
+        (cached.used, cached.weight) = (self.clock, cached.weigh());
+        while self.taken.saturating_add(cached.weight) > self.bytes
+            && let Some((_, least)) = self.order.first_key_value()
+        {
+            let least = *least;
+            self.forget(&least);
         }
-        let cached = self.hosts.get_mut(id).with_context(|| format!("host {id} has left the cache"))?;
-        cached.used = self.clock;
-        Ok(cached)
+        self.taken = self.taken.saturating_add(cached.weight);
+        self.order.insert(cached.used, *id);
+        Ok(self.hosts.entry(*id).insert_entry(cached).into_mut())
     }
 
     /// A host, if it is here.
@@ -58,12 +90,45 @@ impl Cache {
     }
 
     /// Drops a host: it is loaded anew.
-    pub fn forget(&mut self, id: &HostId) {
-        self.hosts.remove(id);
+    pub fn forget(&mut self, id: &HostId) -> Option<Cached> {
+        let gone = self.hosts.remove(id)?;
+        self.order.remove(&gone.used);
+        self.taken = self.taken.saturating_sub(gone.weight);
+        Some(gone)
     }
 
     /// Drops all.
     pub fn clear(&mut self) {
-        self.hosts.clear();
+        *self = Self::new(self.bytes);
+    }
+}
+
+/// How many bytes views may take on this machine, and within the limit that the service manager or a container sets.
+pub fn room() -> usize {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let group = read("/proc/self/cgroup");
+    let group = group.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/").trim_end_matches('/');
+    room_of(&read("/proc/meminfo"), &read(&format!("/sys/fs/cgroup{group}/memory.max")))
+}
+
+/// By /proc/meminfo (proc(5)) and memory.max (cgroup v2).
+fn room_of(meminfo: &str, limit: &str) -> usize {
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB"));
+    let total = total.and_then(|kib| kib.trim().parse::<usize>().ok()).map(|kib| kib.saturating_mul(1024));
+    let limit = limit.trim().parse::<usize>().ok(); // "max": there is none
+    total.into_iter().chain(limit).min().map_or(LEAST, |bytes| (bytes / SHARE).max(LEAST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_take_half_of_the_memory_or_of_the_limit_and_never_too_little() {
+        let meminfo = "MemTotal:       12582912 kB\nMemFree:          811 kB\n";
+        assert_eq!(room_of(meminfo, "max\n") >> 20, 6144);
+        assert_eq!(room_of(meminfo, "3221225472\n") >> 20, 1536);
+        assert_eq!(room_of(meminfo, "1048576\n"), LEAST);
+        assert_eq!(room_of("", ""), LEAST);
     }
 }

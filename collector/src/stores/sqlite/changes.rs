@@ -71,7 +71,7 @@ fn rows(conn: &Connection, host: i64, since: Timestamp) -> Result<Vec<Change>> {
                         Some(begun) => begun,
                         none => none.insert(first_told(conn, host)?),
                     };
-                    if begun.get(&table).is_some_and(|first| version.since - first > FIRST_MS) {
+                    if begun.get(&table).is_some_and(|first| version.since.saturating_sub(*first) > FIRST_MS) {
                         changes.push(whole(&table, &version, version.since, How::Added));
                     }
                 }

@@ -93,7 +93,7 @@ pub fn read(conn: &Connection, host: &HostId, filter: &EventFilter) -> Result<Ve
 pub fn critical(conn: &Connection, host: &HostId, since: Timestamp) -> Result<Vec<Event>> {
     let mut statement = conn.prepare_cached(
         "SELECT no, zeroblob(16), seq, position, watcher, at_ms, kind, severity, text, fields, count FROM events
-         WHERE host = ?1 AND severity = 3 AND received_ms >= ?2 AND watcher IN ('collector', 'agent')
+         INDEXED BY events_critical WHERE host = ?1 AND severity = 3 AND received_ms >= ?2 AND watcher IN ('collector', 'agent')
          ORDER BY received_ms DESC, no DESC LIMIT ?3",
     )?;
     let no = hosts::number(conn, host)?;

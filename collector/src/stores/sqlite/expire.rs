@@ -82,29 +82,34 @@ fn facts(conn: &Connection, now: Timestamp, before: Timestamp) -> Result<usize> 
     Ok(dropped)
 }
 
-/// Drifts that are over, with their alerts; the newest one stays, because numbers are counted on from it.
+/// Drifts that are over. The newest one stays, because numbers are counted on from it, and so does the one that has the
+/// newest alert: receivers know by its number how far they have come, and one that is given anew would be passed over.
+pub const OVER: &str = "SELECT id FROM drifts INDEXED BY drifts_over WHERE live = 0 AND closed_ms < ?1
+    AND id < (SELECT max(id) FROM drifts) AND id IS NOT (SELECT drift FROM alerts ORDER BY no DESC LIMIT 1)
+    AND NOT EXISTS (SELECT 1 FROM message_alerts a JOIN messages m ON m.no = a.message
+                    WHERE a.drift = drifts.id AND m.state = 'waiting') LIMIT ?2";
+/// What a drift leaves behind.
+pub const OF_A_DRIFT: [&str; 3] = [
+    "DELETE FROM message_alerts WHERE drift = ?1",
+    "DELETE FROM alerts WHERE drift = ?1",
+    "DELETE FROM drifts WHERE id = ?1",
+];
+/// Messages that nothing refers to any more.
+pub const MESSAGES: &str = "DELETE FROM messages WHERE no IN (SELECT no FROM messages INDEXED BY messages_over
+    WHERE state <> 'waiting' AND created_ms < ?1
+    AND NOT EXISTS (SELECT 1 FROM message_alerts WHERE message = messages.no) LIMIT ?2)";
+
+/// Drifts that are over, with their alerts, and messages.
 fn drifts(conn: &Connection, before: Timestamp) -> Result<usize> {
-    let mut statement = conn.prepare_cached(
-        "SELECT id FROM drifts WHERE live = 0 AND closed_ms < ?1 AND id < (SELECT max(id) FROM drifts)
-         AND NOT EXISTS (SELECT 1 FROM message_alerts a JOIN messages m ON m.no = a.message
-                         WHERE a.drift = drifts.id AND m.state = 'waiting') LIMIT ?2",
-    )?;
+    let mut statement = conn.prepare_cached(OVER)?;
     let ids = statement.query_map([before.millis(), ROWS], |row| row.get(0))?;
     let ids = ids.collect::<rusqlite::Result<Vec<i64>>>()?;
     for id in &ids {
-        for sql in [
-            "DELETE FROM message_alerts WHERE drift = ?1",
-            "DELETE FROM alerts WHERE drift = ?1",
-            "DELETE FROM drifts WHERE id = ?1",
-        ] {
+        for sql in OF_A_DRIFT {
             conn.prepare_cached(sql)?.execute([id])?;
         }
     }
-    conn.prepare_cached(
-        "DELETE FROM messages WHERE no IN (SELECT no FROM messages WHERE state <> 'waiting' AND created_ms < ?1
-         AND NOT EXISTS (SELECT 1 FROM message_alerts WHERE message = messages.no) LIMIT ?2)",
-    )?
-    .execute([before.millis(), ROWS])?;
+    conn.prepare_cached(MESSAGES)?.execute([before.millis(), ROWS])?;
     Ok(ids.len())
 }
 

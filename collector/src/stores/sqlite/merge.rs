@@ -81,23 +81,16 @@ struct Target<'a> {
     period: (i64, i64),
 }
 
-/// Merges one watcher's hour, or else one day; answers how many samples it moved, 0 if there is nothing to do.
+fn floor(millis: i64, unit: i64) -> i64 {
+    millis.div_euclid(unit).saturating_mul(unit)
+}
+
+/// Merges one watcher's hour; answers how many samples it moved, 0 if there is nothing to do.
 ///
 /// # Errors
 /// The database's.
-pub fn step(conn: &Connection, now: Timestamp) -> Result<usize> {
-    match hour(conn, now.millis())? {
-        0 => day(conn, now.millis()),
-        samples => Ok(samples),
-    }
-}
-
-fn floor(millis: i64, unit: i64) -> i64 {
-    millis.div_euclid(unit) * unit
-}
-
-fn hour(conn: &Connection, now: i64) -> Result<usize> {
-    let received = now.saturating_sub(HOUR_WAIT_MS);
+pub fn hour(conn: &Connection, now: Timestamp) -> Result<usize> {
+    let received = now.millis().saturating_sub(HOUR_WAIT_MS);
     let mut oldest = conn.prepare_cached(
         "SELECT host, watcher, start_ms FROM chunks INDEXED BY chunks_to_merge
          WHERE span < 2 AND span = 0 AND start_ms < ?1 AND received_ms <= ?2 ORDER BY start_ms LIMIT 1",
@@ -149,12 +142,16 @@ fn hour(conn: &Connection, now: i64) -> Result<usize> {
     Ok(moved.max(1))
 }
 
-fn day(conn: &Connection, now: i64) -> Result<usize> {
+/// As [`hour`], one day of 64 series.
+///
+/// # Errors
+/// The database's.
+pub fn day(conn: &Connection, now: Timestamp) -> Result<usize> {
     let mut oldest = conn.prepare_cached(
         "SELECT host, watcher, position, start_ms FROM chunks INDEXED BY chunks_to_merge
          WHERE span < 2 AND span = 1 AND start_ms < ?1 ORDER BY start_ms LIMIT 1",
     )?;
-    let found = oldest.query_row([floor(now.saturating_sub(DAY_WAIT_MS), DAY_MS)], |row| {
+    let found = oldest.query_row([floor(now.millis().saturating_sub(DAY_WAIT_MS), DAY_MS)], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?))
     });
     let Some((host, watcher, part, start)) = found.optional()? else { return Ok(0) };

@@ -16,7 +16,7 @@ use crate::drift::KnownDrift;
 use crate::history::{Asked, History};
 use crate::store::rows::{Alert, EventRow, Groups, HostRow, HostState, Message};
 use crate::store::users::UserRow;
-use crate::store::{DriftFilter, EventFilter, FactFilter, Questions};
+use crate::store::{DriftFilter, EventFilter, FactFilter, Questions, Stopper};
 use crate::view::{HostView, Row};
 
 /// A reader.
@@ -36,6 +36,11 @@ impl Reader {
 }
 
 impl Questions for Reader {
+    fn stopper(&self) -> Stopper {
+        let handle = self.conn.get_interrupt_handle();
+        Box::new(move || handle.interrupt())
+    }
+
     fn hosts(&mut self) -> Result<Vec<HostRow>> {
         let hosts = hosts::all(&self.conn, false)?;
         Ok(hosts.into_iter().take(limits::QUERY_ROWS).map(|(_, host)| host).collect())

@@ -65,11 +65,9 @@ pub fn write(
     conn: &Connection,
     (host, receipt, position, received): (i64, i64, usize, Timestamp),
     (view, ids): (&HostView, &mut SeriesIds),
-    (block, shift_ms): (&Block, i64),
+    (block, times): (&Block, &[Timestamp]),
     packer: &mut Packer,
 ) -> Result<()> {
-    let shift = |at: &Timestamp| Timestamp::from_millis(at.millis().saturating_add(shift_ms));
-    let times: Vec<Timestamp> = block.times.iter().map(shift).collect();
     let (Some(start), Some(end)) = (times.iter().min(), times.iter().max()) else { return Ok(()) };
     let mut columns = Vec::with_capacity(block.columns.len());
     for (series, kind, values) in &block.columns {
@@ -88,7 +86,7 @@ pub fn write(
             ids.insert(series.clone(), Numbered { risen: Some(risen), ..numbered });
         }
     }
-    let packed = packer.pack(&codec::block_to(&times, &columns))?;
+    let packed = packer.pack(&codec::block_to(times, &columns))?;
     let mut statement = conn.prepare_cached(
         "INSERT INTO chunks (host, watcher, span, start_ms, receipt, position, end_ms, block, received_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -122,7 +120,7 @@ pub fn load(conn: &Connection, host: i64, view: &mut HostView) -> Result<SeriesI
     }
     for watcher in watchers(conn, host)? {
         for block in newest(conn, host, &watcher, &by_id)? {
-            view.take_block(&block, 0, &mut Touched::default());
+            view.take_block(&block, &block.times, &mut Touched::default());
         }
     }
     for (series, sampled) in view.series.values_mut().flatten() {
@@ -142,8 +140,14 @@ fn known(conn: &Connection, host: i64) -> Result<Vec<(Series, MetricType, Number
     rows.collect()
 }
 
-fn watchers(conn: &Connection, host: i64) -> Result<Vec<String>> {
-    let mut statement = conn.prepare_cached("SELECT DISTINCT watcher FROM chunks WHERE host = ?1")?;
+/// The watchers that a host has samples of, from one to the next: a host has many chunks of each.
+pub const WATCHERS: &str = "WITH RECURSIVE found (name) AS (SELECT min(watcher) FROM chunks WHERE host = ?1 UNION ALL
+    SELECT (SELECT min(watcher) FROM chunks WHERE host = ?1 AND watcher > found.name) FROM found WHERE name IS NOT NULL)
+    SELECT name FROM found WHERE name IS NOT NULL";
+
+/// See [`WATCHERS`].
+pub fn watchers(conn: &Connection, host: i64) -> Result<Vec<String>> {
+    let mut statement = conn.prepare_cached(WATCHERS)?;
     let watchers = statement.query_map([host], |row| row.get(0))?;
     Ok(watchers.collect::<rusqlite::Result<_>>()?)
 }

@@ -26,7 +26,7 @@ fn another_writer_makes_the_cached_views_load_anew() {
 #[test]
 fn a_full_cache_drops_the_host_that_was_not_used_for_longest() {
     let folder = Folder::empty();
-    let mut bench = Bench { store: Sqlite::open_with(&folder.file("db"), 2).unwrap(), folder };
+    let mut bench = Bench { store: Sqlite::open_with(&folder.file("db"), 40_000).unwrap(), folder };
     let mut hosts: Vec<Sender> = (1..=3).map(|digit| bench.enrol(digit)).collect();
     for look in 1..=3 {
         for host in &mut hosts {
@@ -39,6 +39,24 @@ fn a_full_cache_drops_the_host_that_was_not_used_for_longest() {
     for host in &hosts {
         assert_eq!(bench.view(host), reader.view(&host.host).unwrap());
     }
+}
+
+#[test]
+fn a_host_of_many_rows_takes_the_room_of_many_hosts() {
+    let folder = Folder::empty();
+    let mut bench = Bench { store: Sqlite::open_with(&folder.file("db"), 100_000).unwrap(), folder };
+    let mut hosts: Vec<Sender> = (1..=4).map(|digit| bench.enrol(digit)).collect();
+    let mut cached = |bench: &mut Bench, number: usize, rows: usize| {
+        let rows = (0..rows).map(|row| fact(&format!("fpm/{row}"), "8.2")).collect();
+        let look = hosts[number].next;
+        bench.send(&mut hosts[number], &full(look, rows));
+        bench.view(&hosts[number]);
+        hosts.iter().filter(|host| bench.store.cache.peek(&host.host).is_some()).count()
+    };
+    assert_eq!([0, 1, 2].map(|number| cached(&mut bench, number, 1)), [1, 2, 3]);
+    assert_eq!(cached(&mut bench, 3, 40), 1);
+    assert_eq!(cached(&mut bench, 3, 1), 1);
+    assert_eq!(cached(&mut bench, 0, 1), 2);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Rows as somebody with a shell sees them, and what comes of it when he changes them.
 
-use plumb_proto::model::{Outcome, Payload, Tell};
+use plumb_proto::model::{Block, Event, Outcome, Payload, Severity, Tell};
 use plumb_proto::record::Hash;
 use plumb_proto::time::Timestamp;
 
+use super::super::{expire, samples};
 use super::{Bench, KEEP, number};
 use crate::retention;
 use crate::store::rows::Quarantined;
@@ -34,6 +35,65 @@ fn rows_that_change_or_go_are_history_with_from_and_to() {
         rows.unwrap(),
         [told("cli/8.2", 1, Some(3)), told("cli/8.2", 4, None), told("fpm/8.2", 1, Some(3)), told("fpm/8.2", 3, None)]
     );
+}
+
+#[test]
+fn what_is_done_again_and_again_finds_its_rows_by_an_index() {
+    let bench = Bench::new();
+    let conn = bench.by_hand();
+    for sql in [&[expire::OVER, expire::MESSAGES, samples::WATCHERS], expire::OF_A_DRIFT.as_slice()].concat() {
+        let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let mut rows = plan.raw_query();
+        while let Some(row) = rows.next().unwrap() {
+            let step: String = row.get(3).unwrap();
+            let whole = ["drifts", "messages", "message_alerts", "chunks"].map(|table| format!("SCAN {table}"));
+            assert!(!whole.contains(&step), "{sql}: {step}");
+        }
+    }
+}
+
+#[test]
+fn the_watchers_of_a_host_are_found_without_reading_all_its_chunks() {
+    let mut bench = Bench::new();
+    let mut web = bench.enrol(1);
+    bench.send(&mut web, &Payload { blocks: vec![block(0, &[1.0])], ..bare(1) });
+    let conn = bench.by_hand();
+    conn.execute_batch(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2000)
+         INSERT INTO chunks SELECT host, iif(n % 2, 'disk', 'php'), span, 9 + n, position, start_ms, end_ms, received_ms, block
+         FROM chunks, n",
+    )
+    .unwrap();
+    let mut statement = conn.prepare(samples::WATCHERS).unwrap();
+    let found = statement.query_map([1], |row| row.get(0)).unwrap().collect::<Result<Vec<String>, _>>().unwrap();
+    assert_eq!(found, ["disk", "php"]);
+    let steps = statement.get_status(rusqlite::StatementStatus::VmStep);
+    assert!(steps < 300, "{steps}");
+}
+
+#[test]
+fn critical_events_of_other_watchers_are_not_walked_through() {
+    let mut bench = Bench::new();
+    let mut web = bench.enrol(1);
+    let mut told = report(1, Outcome::Done, vec![]);
+    told.events = (0..500).map(|_| Event { severity: Severity::Critical, ..event("oom_kill", "php") }).collect();
+    bench.send(&mut web, &say(told));
+    let own = Event::new("fork", Severity::Critical, "record 7", at(0));
+    bench.store.commit(&mut |tx| tx.collector_event(&web.host, &own)).unwrap();
+    let told = commit(&mut bench.store, |tx| tx.critical_events(&web.host, at(-60))).unwrap();
+    assert_eq!(told.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>(), ["fork"]);
+    let all = "SELECT no FROM events INDEXED BY events_critical WHERE severity = 3";
+    assert!(bench.by_hand().prepare(all).unwrap_err().to_string().starts_with("no query solution"));
+}
+
+#[test]
+fn watchers_without_number_leave_no_samples_behind() {
+    let mut bench = Bench::new();
+    let mut web = bench.enrol(1);
+    let blocks = (0..200).map(|number| Block { watcher: format!("w{number}"), ..block(0, &[1.0]) }).collect();
+    bench.send(&mut web, &Payload { blocks, ..Payload::default() });
+    bench.send(&mut web, &Payload { blocks: vec![block(60, &[1.0])], ..bare(2) });
+    assert_eq!(number(&bench.by_hand(), "SELECT count(DISTINCT watcher) FROM chunks"), 64);
 }
 
 #[test]

@@ -199,6 +199,7 @@ proptest! {
             wanted.extend(times.iter().zip(&values).filter_map(|(at, value)| Some((*at, (*value)?))));
             let mut columns = vec![(series("one"), MetricType::Gauge, values.clone())];
             columns.extend((0..which).map(|n| (series(&format!("other{n}")), MetricType::Gauge, values.clone())));
+            web.received = at(31_000);
             let block = Block { watcher: "w".to_owned(), times: times.iter().map(|second| at(*second)).collect(), columns };
             bench.send(&mut web, &Payload { blocks: vec![block], ..Payload::default() });
         }
@@ -209,6 +210,42 @@ proptest! {
             prop_assert_eq!(&samples(&bench, &web, "one", 31_000), &expected, "{} after {} h", host.name, hours);
         }
     }
+}
+
+#[test]
+fn no_time_that_a_host_may_name_stops_retention_or_keeps_samples_for_ever() {
+    let mut bench = Bench::new();
+    let mut web = bench.enrol(1);
+    web.received = at(60);
+    for far in [i64::MIN, i64::MAX] {
+        let mut told = block(0, &[1.0, 2.0]);
+        told.times = vec![Timestamp::from_millis(far); 2];
+        bench.send(&mut web, &Payload { blocks: vec![told], ..Payload::default() });
+    }
+    let conn = bench.by_hand();
+    assert_eq!(number(&conn, "SELECT min(start_ms) FROM chunks"), 0);
+    assert_eq!(number(&conn, "SELECT max(end_ms) FROM chunks"), at(60).millis());
+    // as a store may have them that took them before
+    conn.execute("UPDATE chunks SET start_ms = -9223372036854775808, end_ms = start_ms WHERE start_ms = 0", [])
+        .unwrap();
+    tidy(&mut bench, at(4 * 86_400));
+    tidy(&mut bench, at(14 * 86_400));
+    assert_eq!(number(&conn, "SELECT count(*) FROM chunks"), 0);
+}
+
+#[test]
+fn what_cannot_be_made_smaller_holds_nothing_else_up() {
+    let mut bench = Bench::new();
+    let mut web = bench.enrol(1);
+    minutes(&mut bench, &mut web, 0, 20);
+    let conn = bench.by_hand();
+    conn.execute_batch(
+        "CREATE TRIGGER damaged BEFORE DELETE ON sample_payloads BEGIN SELECT RAISE(ABORT, 'damaged'); END",
+    )
+    .unwrap();
+    tidy(&mut bench, at(4 * 3_600));
+    assert_eq!(number(&conn, "SELECT count(*) FROM sample_payloads"), 19);
+    assert_eq!(number(&conn, "SELECT count(*) FROM chunks WHERE span = 0"), 0);
 }
 
 #[test]
