@@ -14,7 +14,7 @@ use super::{hosts, load};
 use crate::view::HostView;
 
 /// One in so many bytes of memory may hold views.
-const SHARE: usize = 2;
+const SHARE: usize = 4;
 /// They may always take so much.
 const LEAST: usize = 256 << 20;
 /// About what a host takes, whatever is known of it: its tables, its watchers.
@@ -126,8 +126,8 @@ mod tests {
     #[test]
     fn views_take_half_of_the_memory_or_of_the_limit_and_never_too_little() {
         let meminfo = "MemTotal:       12582912 kB\nMemFree:          811 kB\n";
-        assert_eq!(room_of(meminfo, "max\n") >> 20, 6144);
-        assert_eq!(room_of(meminfo, "3221225472\n") >> 20, 1536);
+        assert_eq!(room_of(meminfo, "max\n") >> 20, 3072);
+        assert_eq!(room_of(meminfo, "3221225472\n") >> 20, 768);
         assert_eq!(room_of(meminfo, "1048576\n"), LEAST);
         assert_eq!(room_of("", ""), LEAST);
     }
