@@ -15,6 +15,7 @@ use std::time::Duration;
 use plumb_proto::model::{Severity, Value};
 use plumb_proto::time::Timestamp;
 
+use crate::failures::Unread;
 use crate::host::journal::{Entry, Header, State};
 use crate::tables::{LOG_FAILURE, LOG_SOURCE};
 use crate::watcher::{Look, Progress, Spec, Watcher, seconds};
@@ -250,7 +251,11 @@ impl Journal {
     }
 
     fn tell(&mut self, look: &mut Look<'_>) {
-        self.kept.tally.tell(look);
+        let broken = self.open.as_ref().and_then(|open| Some((open.reader.file().path(), open.broken.as_ref()?)));
+        let unread = self.bad.first().map(|(path, why)| (path.as_path(), why)).or(broken);
+        let unread =
+            unread.map(|(path, why)| Unread { path: path.as_os_str().as_encoded_bytes(), why, hint: hint(why) });
+        self.kept.tally.tell(look, &|_| unread);
         self.keep(look);
         look.counter("log_lines_total", &[("log_source", SOURCE)], whole(self.kept.lines));
         for (word, count) in PRIORITIES.iter().zip(self.kept.priorities).filter(|(_, count)| *count > 0) {
@@ -275,14 +280,15 @@ impl Journal {
             }
         }
         for (path, why) in self.bad.iter().chain(&self.left) {
-            let hint = if why.ends_with("permission denied") {
-                "run the agent as root or add it to the group systemd-journal"
-            } else {
-                ""
-            };
-            look.problem(&LOG_SOURCE, SOURCE, path.as_os_str().as_encoded_bytes(), why, hint);
+            look.problem(&LOG_SOURCE, SOURCE, path.as_os_str().as_encoded_bytes(), why, hint(why));
         }
     }
+}
+
+/// What would let something be read.
+fn hint(why: &str) -> &'static str {
+    let denied = why.ends_with("permission denied");
+    if denied { "run the agent as root or add it to the group systemd-journal" } else { "" }
 }
 
 /// From the microseconds of the journal.

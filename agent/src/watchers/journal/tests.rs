@@ -224,6 +224,23 @@ fn a_journal_that_cannot_be_read_is_a_problem_and_not_the_end() {
 }
 
 #[test]
+fn a_failure_is_not_over_while_the_journal_cannot_be_read() {
+    let whole = fixture("compact");
+    let stage = staged(&with(&whole, 0));
+    let _ = stage.look();
+    stage.write(&live(), &whole);
+    assert!(stage.look().contains("fact log_failure php_fatal@journal/app.service "));
+    stage.write(&live(), vec![0; whole.len()]);
+    stage.clock().advance(Duration::from_secs(9_000));
+    let said = stage.look();
+    assert!(said.contains("fact log_failure php_fatal@journal/app.service "), "{said}");
+    let why = format!("problem log_failure php_fatal@journal/app.service* {}: not a file of the journal\n", live());
+    assert!(said.contains(&why), "{said}");
+    stage.write(&live(), &whole);
+    assert!(!stage.look().contains("log_failure "));
+}
+
+#[test]
 fn a_damaged_entry_is_counted_and_the_others_are_read() {
     let mut whole = fixture("many");
     let stage = staged(&with(&whole, 0));

@@ -203,6 +203,7 @@ impl State {
         let Some(source) = source else {
             // Nobody says what is in it, but that it went away unread is told nevertheless.
             tell_gaps(look, path, log);
+            *problem = noticed.err().map(|error| (error.kind.to_string(), error.hint()));
             return false;
         };
         let mut reading = Reading { now: look.now, buffer: &mut self.buffer, budget };

@@ -3,6 +3,7 @@
 mod follow;
 mod model;
 
+use std::fs;
 use std::path::Path;
 
 use std::time::Duration;
@@ -100,6 +101,39 @@ fn known_failures_become_rows_and_events() {
     stage.restart();
     let again = later(&stage);
     assert!(again.contains("fact log_failure ") && !again.contains("event "), "{again}");
+}
+
+#[test]
+fn a_failure_is_not_over_while_its_log_or_what_names_it_cannot_be_read() {
+    let (log, conf) = ("/srv/e.log", "/etc/nginx/nginx.conf");
+    let text = "http { error_log /srv/e.log; }";
+    let stage = stage(&SPEC).file(conf, text).file(log, "");
+    stage.look();
+    stage.append(log, "2026/11/21 10:01:02 [crit] 7#7: *1 open() \"/srv/x\" failed (24: Too many open files)\n");
+    let row = |told: &str| told.lines().find(|line| line.starts_with("fact log_failure ")).map(str::to_owned);
+    let told = later(&stage);
+    let key = row(&told).unwrap_or_default().split(' ').nth(2).unwrap_or_default().to_owned();
+    assert!(key.ends_with("@/srv/e.log"), "{told}");
+    let quiet = || stage.clock().advance(Duration::from_secs(9_000));
+    // A folder lies there now.
+    fs::rename(stage.host().full_path(Path::new(log)), stage.host().full_path(Path::new("/srv/away"))).unwrap();
+    fs::create_dir(stage.host().full_path(Path::new(log))).unwrap();
+    quiet();
+    let told = stage.look();
+    assert!(row(&told).is_some() && told.contains(&format!("problem log_failure {key}* {log}: ")), "{told}");
+    fs::remove_dir(stage.host().full_path(Path::new(log))).unwrap();
+    fs::rename(stage.host().full_path(Path::new("/srv/away")), stage.host().full_path(Path::new(log))).unwrap();
+    // Nobody can tell whether it is still named.
+    stage.remove(conf);
+    fs::create_dir(stage.host().full_path(Path::new(conf))).unwrap();
+    quiet();
+    let told = stage.look();
+    assert!(row(&told).is_some() && told.contains(&format!("problem log_failure {key}* {conf}: ")), "{told}");
+    fs::remove_dir(stage.host().full_path(Path::new(conf))).unwrap();
+    stage.write(conf, text);
+    quiet();
+    let told = stage.look();
+    assert!(row(&told).is_none() && !told.contains("problem"), "{told}");
 }
 
 #[test]

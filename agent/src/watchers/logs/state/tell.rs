@@ -1,11 +1,14 @@
 //! What is told of all logs at the end of a look.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use plumb_proto::model::Value;
 use plumb_proto::time::Timestamp;
 
 use super::{Followed, State};
+use crate::failures::Unread;
 use crate::tables::LOG_SOURCE;
 use crate::watcher::Look;
 use crate::watchers::logs::count::number;
@@ -29,7 +32,8 @@ impl State {
             let error = format!("{count} more logs are not followed");
             look.problem(&LOG_SOURCE, first.as_str(), first.as_str(), error, "name fewer in places");
         }
-        self.tally.tell(look);
+        let (logs, problems) = (&self.logs, &self.problems);
+        self.tally.tell(look, &|source| unread(logs, problems, source));
         let due = |told: Timestamp| look.now.since(told) >= SAMPLES || told > look.now;
         if self.told.is_none_or(due) {
             self.told = Some(look.now);
@@ -55,6 +59,20 @@ impl State {
         }
         self.sites.tell(look);
     }
+}
+
+/// Why a log is not read, although it is there: it cannot be, or what may name it cannot be.
+fn unread<'a>(
+    logs: &'a BTreeMap<String, Followed>,
+    problems: &'a [(PathBuf, String)],
+    source: &str,
+) -> Option<Unread<'a>> {
+    let (path, followed) = logs.get_key_value(source)?;
+    if let Some((why, hint)) = &followed.problem {
+        return Some(Unread { path: path.as_bytes(), why, hint });
+    }
+    let (path, why) = problems.first().filter(|_| followed.source.is_none() && followed.log.seen().is_some())?;
+    Some(Unread { path: path.as_os_str().as_encoded_bytes(), why, hint: "" })
 }
 
 fn tell_row(look: &mut Look<'_>, path: &str, followed: &mut Followed) {

@@ -1,7 +1,6 @@
 //! One log, through what may happen to it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::*;
 
