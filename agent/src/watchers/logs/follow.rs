@@ -173,6 +173,10 @@ impl Log {
                     self.current = Some(begin::at_start(file));
                 }
             }
+            // Since the last start the disk has got another number, or the log was moved to another disk.
+            Some(Open { place, file: None }) if place.head.len() > 0 && rotated::continues(&mut file, &place) => {
+                self.current = Some(Open { place: Place { device, inode, modified, ..place }, file: Some(file) });
+            }
             Some(open) => {
                 self.leave(host, open, now, "was replaced");
                 self.current = Some(begin::at_start(file));

@@ -209,6 +209,18 @@ fn the_rotated_files_of_the_time_before_are_not_read() {
 }
 
 #[test]
+fn a_log_that_lies_on_another_disk_after_a_restart_is_read_on() {
+    let mut scene = Scene::new();
+    scene.stage.restart();
+    fs::copy(scene.at(""), scene.at(".moving")).unwrap();
+    scene.rename(".moving", "");
+    scene.write(2);
+    assert_eq!(scene.look(), (5, String::new()));
+    scene.write(1);
+    assert_eq!(scene.look(), (6, String::new()));
+}
+
+#[test]
 fn a_line_without_an_end_waits_and_is_counted_when_its_file_was_left() {
     let mut scene = Scene::new();
     let line = request(4);
