@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use plumb_proto::time::Timestamp;
 
-use super::cursor::{Counts, HEAD, Place, Print, Saved};
+use super::cursor::{Begin, Counts, HEAD, Place, Print, Saved};
 use super::lines::{self, At};
 use super::rotated;
 use crate::host::{ErrorKind, Host, HostError, HostFile, Identity, Kind};
@@ -23,6 +23,9 @@ use crate::host::{ErrorKind, Host, HostError, HostFile, Identity, Kind};
 const KEPT: Duration = Duration::from_secs(600);
 /// Files of one log that wait to be read to their end.
 const MAX_OLD: usize = 16;
+
+/// A log that is met later is read from its beginning if it has no more bytes.
+const YOUNG: u64 = 1 << 20;
 
 /// Lines may have been lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,13 +101,15 @@ impl Log {
         }
     }
 
+    /// One that is met for the first time. What cannot be opened now begins there when it can be.
+    pub(super) fn met(path: &str, begin: Begin) -> Self {
+        Self { dirty: true, ..Self::resumed(path, Saved { begin, ..Saved::default() }) }
+    }
+
     /// One whose cursor cannot be read: it goes on where the file ends now.
-    pub(super) fn astray(path: &str, host: &Host, now: Timestamp) -> Self {
-        let mut log = Self::resumed(path, Saved::default());
-        // What cannot be read now is told when it is looked at.
-        let _ = log.begin_at_end(host, now);
-        log.counts.gaps = 1;
-        log.gaps.push(Gap { bytes: None, why: "was left at a place that is not known any more" });
+    pub(super) fn astray(path: &str) -> Self {
+        let mut log = Self::met(path, Begin::End);
+        log.miss_bytes(None, "was left at a place that is not known any more");
         log
     }
 
@@ -143,6 +148,8 @@ impl Log {
                 self.leave(host, before, now, "was removed");
             }
             self.seen = None;
+            self.dirty |= self.saved.begin != Begin::Start;
+            self.saved.begin = Begin::Start;
             return Ok(());
         };
         let held = self.current.as_mut().and_then(|open| open.file.take());
@@ -158,6 +165,13 @@ impl Log {
         };
         let (device, inode) = file.meta().identity.inode();
         let modified = meta.identity.modified().millis();
+        // Since the last start the disk may have got another number, or the log may have been moved to another disk.
+        if let Some(Open { place, file: None }) = &mut self.current
+            && (place.head.len() > 0 || place.inode == inode)
+            && rotated::continues(&mut file, place)
+        {
+            (place.device, place.inode) = (device, inode);
+        }
         match self.current.take() {
             Some(mut open) if (open.place.device, open.place.inode) == (device, inode) => {
                 if rotated::continues(&mut file, &open.place) {
@@ -172,10 +186,6 @@ impl Log {
                     self.emptied(host, open.place, (device, inode), now);
                     self.current = Some(begin::at_start(file));
                 }
-            }
-            // Since the last start the disk has got another number, or the log was moved to another disk.
-            Some(Open { place, file: None }) if place.head.len() > 0 && rotated::continues(&mut file, &place) => {
-                self.current = Some(Open { place: Place { device, inode, modified, ..place }, file: Some(file) });
             }
             Some(open) => {
                 self.leave(host, open, now, "was replaced");
@@ -205,26 +215,31 @@ impl Log {
                 }
             }
         }
+        self.begin();
         (self.seen, self.size) = (identity, meta.size);
         (self.dirty, self.unread) = (true, true);
         Ok(())
     }
 
-    /// Begins where the file ends now: what is in it already is nobody's news.
-    pub(super) fn begin_at_end(&mut self, host: &Host, now: Timestamp) -> Result<(), HostError> {
-        self.notice(host, now)?;
-        if let Some(Open { place, file: Some(file) }) = &mut self.current {
-            begin::to_end(place, file);
+    /// Goes to where a log begins that is opened for the first time.
+    fn begin(&mut self) {
+        let Some(Open { place, file: Some(file) }) = &mut self.current else { return };
+        let ahead = rotated::size(file).saturating_sub(place.offset);
+        match std::mem::take(&mut self.saved.begin) {
+            Begin::Start => {}
+            Begin::Young if ahead <= YOUNG => {}
+            Begin::Young => {
+                begin::to_end(place, file);
+                self.miss_bytes(Some(ahead), "was met when it was long already");
+            }
+            Begin::End => begin::to_end(place, file),
         }
-        Ok(())
     }
 
-    /// Bytes of the file at the path that were not read.
-    pub(super) fn ahead(&mut self) -> u64 {
-        match &mut self.current {
-            Some(Open { place, file: Some(file) }) => rotated::size(file).saturating_sub(place.offset),
-            _ => 0,
-        }
+    /// Notes that lines may have been lost.
+    fn miss_bytes(&mut self, bytes: Option<u64>, why: &'static str) {
+        self.counts.gaps += 1;
+        self.gaps.push(Gap { bytes, why });
     }
 
     /// Hands out the lines that there are; `true` if there may be more.

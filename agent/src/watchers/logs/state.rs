@@ -13,7 +13,7 @@ use plumb_proto::model::{Severity, Value};
 use plumb_proto::time::Timestamp;
 
 use super::count::{NONE, Sites};
-use super::cursor::Saved;
+use super::cursor::{Begin, Saved};
 use super::discover::Found;
 use super::extract::Extractor;
 use super::follow::{Log, Reading};
@@ -26,8 +26,6 @@ use crate::watcher::Look;
 const SLICE: u64 = 4 << 20;
 /// Slices of one look; a log that grows faster than it is read waits for the next one.
 const MAX_SLICES: u32 = 128;
-/// A log that is met later is read from its beginning if it has no more bytes.
-const YOUNG: u64 = 1 << 20;
 /// Places of logs that may come, and configurations, that wake the watcher.
 const WAKING: usize = 256;
 /// So often it is asked whether there are other logs, if anything has changed where they are named.
@@ -90,7 +88,7 @@ impl State {
         let logs = list.into_iter().map(|path| {
             let log = match Saved::decode(&read(&format!("log:{path}"))) {
                 Some(saved) => Log::resumed(&path, saved),
-                None => Log::astray(&path, look.host, look.now),
+                None => Log::astray(&path),
             };
             (path, Followed::new(log))
         });
@@ -137,18 +135,11 @@ impl State {
         for (path, source) in sources {
             let followed = self.logs.entry(path.clone()).or_insert_with(|| {
                 self.list_dirty = true;
-                let mut followed = Followed::new(Log::resumed(&path, Saved::default()));
-                followed.log.named_by = source.named_by;
-                followed.log.dirty = true;
+                let mut log = Log::met(&path, if self.begun { Begin::Young } else { Begin::End });
+                log.named_by = source.named_by;
                 // What cannot be read now is told when it is looked at.
-                let noticed = match self.begun {
-                    false => followed.log.begin_at_end(look.host, look.now),
-                    true => followed.log.notice(look.host, look.now),
-                };
-                if noticed.is_ok() && self.begun && followed.log.ahead() > YOUNG {
-                    let _ = followed.log.begin_at_end(look.host, look.now);
-                }
-                followed
+                let _ = log.notice(look.host, look.now);
+                Followed::new(log)
             });
             followed.log.named_by = source.named_by;
             followed.source = Some(source);

@@ -172,6 +172,8 @@ fn a_log_that_appears_is_read_from_its_beginning_and_a_big_one_from_its_end() {
     let told = later(&stage);
     assert!(told.contains("log_lines_total{log_source=\"/var/log/php8.2-fpm.log\"} 2"), "{told}");
     assert!(told.contains("log_lines_total{log_source=\"/var/log/kern.log\"} 0"), "{told}");
+    let gap = "event log_gap info /var/log/kern.log was met when it was long already: 2097152 bytes were not read x1\n";
+    assert!(told.contains(gap), "{told}");
 }
 
 #[test]

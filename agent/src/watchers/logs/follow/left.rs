@@ -2,7 +2,7 @@
 
 use plumb_proto::time::Timestamp;
 
-use super::{Gap, Log, MAX_OLD, Old, Open, begin};
+use super::{Log, MAX_OLD, Old, Open, begin};
 use crate::host::{Host, HostFile};
 use crate::watchers::logs::cursor::Place;
 use crate::watchers::logs::rotated::{self, Sibling, Siblings};
@@ -109,9 +109,7 @@ impl Log {
                 if self.old.len() < MAX_OLD {
                     self.old.push(Old { open: begin::at_start(file), since: Some(now), still: false });
                 } else {
-                    self.counts.gaps += 1;
-                    self.gaps
-                        .push(Gap { bytes: Some(sibling.meta.size), why: "was rotated more often than is followed" });
+                    self.miss_bytes(Some(sibling.meta.size), "was rotated more often than is followed");
                 }
             }
         }
@@ -154,8 +152,7 @@ impl Log {
         let copy = around.compressed.iter().rfind(|copy| copy.meta.identity.modified().millis() >= since);
         let bytes = copy.and_then(|copy| rotated::beyond(host, copy, place.offset));
         if bytes != Some(0) {
-            self.counts.gaps += 1;
-            self.gaps.push(Gap { bytes, why });
+            self.miss_bytes(bytes, why);
         }
     }
 

@@ -221,6 +221,45 @@ fn a_log_that_lies_on_another_disk_after_a_restart_is_read_on() {
 }
 
 #[test]
+fn an_empty_log_whose_disk_has_another_number_after_a_restart_leaves_no_gap() {
+    let stage = stage(&SPEC).file(LOG, "");
+    stage.look();
+    let mut cursors = stage.cursors();
+    let cursor = cursors.get_mut(&format!("log:{LOG}")).unwrap();
+    let text = String::from_utf8(cursor.clone()).unwrap();
+    let device = text.split("\"device\":").nth(1).unwrap().split(',').next().unwrap();
+    *cursor = text.replace(&format!("\"device\":{device},"), "\"device\":7,").into_bytes();
+    stage.set_cursors(cursors);
+    stage.restart();
+    stage.append(LOG, request(1));
+    let told = later(&stage);
+    assert!(!told.contains("event ") && told.contains("response_bytes_total{site=\"_\"} 1\n"), "{told}");
+}
+
+#[test]
+fn a_log_that_could_not_be_opened_at_first_is_read_from_where_it_ends_then() {
+    for restart in [false, true] {
+        // A folder stands for missing rights.
+        let stage = stage(&SPEC).file(LOG, request(9).repeat(9));
+        let place = |suffix: &str| stage.host().full_path(Path::new(&format!("{LOG}{suffix}")));
+        fs::rename(place(""), place("-real")).unwrap();
+        fs::create_dir(place("")).unwrap();
+        let conf = format!("http {{ access_log {LOG}; }}");
+        stage.write("/etc/nginx/nginx.conf", conf);
+        assert!(stage.look().contains("not a regular file"));
+        let _ = later(&stage);
+        if restart {
+            stage.restart();
+        }
+        fs::remove_dir(place("")).unwrap();
+        fs::rename(place("-real"), place("")).unwrap();
+        let _ = later(&stage);
+        stage.append(LOG, request(1));
+        assert!(later(&stage).contains("response_bytes_total{site=\"_\"} 1\n"));
+    }
+}
+
+#[test]
 fn a_line_without_an_end_waits_and_is_counted_when_its_file_was_left() {
     let mut scene = Scene::new();
     let line = request(4);
