@@ -8,7 +8,7 @@ pub(super) const HEAD: usize = 1 << 10;
 /// Bytes before the place that was reached that must still be there.
 pub(super) const TAIL: usize = 64;
 /// Files that were read to their end and are still known, so that none is read again under another name.
-const FINISHED: usize = 16;
+const FINISHED: usize = 32;
 
 /// Some bytes of a file, as their number and FNV-1a (draft-eastlake-fnv).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -73,6 +73,11 @@ struct Old {
     still: bool,
 }
 
+/// Its writer may still go on with a file that was left then.
+fn is_recent(since: Timestamp, now: Timestamp) -> bool {
+    now.since(since) < KEPT && since <= now
+}
+
 /// What reading needs.
 pub(super) struct Reading<'a> {
     pub(super) now: Timestamp,
@@ -255,19 +260,28 @@ impl Log {
         self.find_old(host, reading.now);
         let mut at = 0;
         while let Some(old) = self.old.get_mut(at) {
-            self.dirty |= read_file(&mut old.open, reading, line).map_err(|error| failed(&error, &self.path))?;
+            match read_file(&mut old.open, reading, line) {
+                Ok(changed) => self.dirty |= changed,
+                // It must not keep those that follow from being read.
+                Err(_) => {
+                    self.let_go(at, "could not be read to its end");
+                    continue;
+                }
+            }
             if !old.open.place.at_end {
                 return Ok(true);
             }
             let since = *old.since.get_or_insert(reading.now);
-            if !old.still && reading.now.since(since) < KEPT && since <= reading.now {
+            if !old.still && is_recent(since, reading.now) {
                 at += 1;
                 continue;
             }
             let mut old = self.old.remove(at);
             if let Some(file) = &mut old.open.file {
                 let place = At { offset: old.open.place.offset, skipping: old.open.place.skipping, ended: true };
-                lines::last_line(file, &place, reading.buffer, line).map_err(|error| failed(&error, &self.path))?;
+                if lines::last_line(file, &place, reading.buffer, line).is_err() {
+                    self.miss_bytes(None, "could not be read to its end");
+                }
             }
             self.saved.finish(old.open.place.head);
             self.dirty = true;

@@ -193,6 +193,7 @@ impl State {
         let noticed = log.notice(look.host, look.now);
         let Some(source) = source else {
             // Nobody says what is in it, but that it went away unread is told nevertheless.
+            log.expire(look.now);
             tell_gaps(look, path, log);
             *problem = noticed.err().map(|error| (error.kind.to_string(), error.hint()));
             return false;

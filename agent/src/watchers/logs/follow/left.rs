@@ -2,7 +2,7 @@
 
 use plumb_proto::time::Timestamp;
 
-use super::{Log, MAX_OLD, Old, Open, begin};
+use super::{Log, MAX_OLD, Old, Open, begin, is_recent};
 use crate::host::{Host, HostFile};
 use crate::watchers::logs::cursor::Place;
 use crate::watchers::logs::rotated::{self, Sibling, Siblings};
@@ -20,7 +20,7 @@ impl Log {
             Some(at) => {
                 let copy = around.plain.remove(at);
                 since = copy.meta.identity.modified().millis();
-                self.finish_copy(host, &copy, &place);
+                self.finish_copy(host, &copy, &place, now);
             }
             None if place.offset == 0 && place.head.len() == 0 => {}
             None => self.miss(host, &around, &place, "was emptied or written anew"),
@@ -30,14 +30,14 @@ impl Log {
     }
 
     /// Reads the rest of a log from the copy that was taken of it before it was emptied.
-    fn finish_copy(&mut self, host: &Host, copy: &Sibling, place: &Place) {
+    fn finish_copy(&mut self, host: &Host, copy: &Sibling, place: &Place, now: Timestamp) {
         let Ok(mut file) = begin::open(host, &copy.path, self.named_by) else { return };
         if !rotated::continues(&mut file, place) {
             return; // it was read further than the copy goes
         }
         let (device, inode) = copy.meta.identity.inode();
         let place = Place { device, inode, at_end: false, ..place.clone() };
-        self.old.push(Old { open: Open { place, file: Some(file) }, since: None, still: true });
+        self.wait_for(Old { open: Open { place, file: Some(file) }, since: Some(now), still: true });
     }
 
     /// The file that was at the path is there no more.
@@ -51,7 +51,7 @@ impl Log {
                     // It was emptied first, and written anew.
                     self.emptied(host, place, (0, 0), now);
                     if !self.has(wanted) {
-                        self.old.push(Old { open: begin::at_start(file), since: Some(now), still: false });
+                        self.wait_for(Old { open: begin::at_start(file), since: Some(now), still: false });
                     }
                     return;
                 }
@@ -72,7 +72,7 @@ impl Log {
         match file {
             Some(file) => {
                 place.at_end = false;
-                self.old.push(Old { open: Open { place, file: Some(file) }, since: Some(now), still: false });
+                self.wait_for(Old { open: Open { place, file: Some(file) }, since: Some(now), still: false });
             }
             None => {
                 self.miss(host, &around, &place, why);
@@ -106,11 +106,39 @@ impl Log {
             let Ok(mut file) = begin::open(host, &sibling.path, self.named_by) else { continue };
             let mut known = self.saved.finished.iter().chain(self.old.iter().map(|old| &old.open.place.head));
             if !known.any(|head| head.len() > 0 && rotated::begins(&mut file, *head)) {
-                if self.old.len() < MAX_OLD {
-                    self.old.push(Old { open: begin::at_start(file), since: Some(now), still: false });
-                } else {
-                    self.miss_bytes(Some(sibling.meta.size), "was rotated more often than is followed");
-                }
+                self.wait_for(Old { open: begin::at_start(file), since: Some(now), still: false });
+            }
+        }
+    }
+
+    /// Keeps a file until it was read to its end. Each takes a descriptor, so where there are too many one is let go:
+    /// one that was read, or else the oldest.
+    fn wait_for(&mut self, old: Old) {
+        if self.old.len() >= MAX_OLD {
+            let at = self.old.iter().position(|old| old.open.place.at_end).unwrap_or(0);
+            self.let_go(at, "was rotated more often than is followed");
+        }
+        self.old.push(old);
+    }
+
+    /// Reads a file no further.
+    pub(super) fn let_go(&mut self, at: usize, why: &'static str) {
+        let Open { place, file } = self.old.remove(at).open;
+        match file.map(|mut file| rotated::size(&mut file).saturating_sub(place.offset)) {
+            Some(0) => {}
+            Some(bytes) => self.miss_bytes(Some(bytes), why),
+            None if place.at_end => {}
+            None => self.miss_bytes(None, why),
+        }
+        self.saved.finish(place.head);
+        self.dirty = true;
+    }
+
+    /// What nobody reads, since nobody says what is in it, is let go in time all the same.
+    pub(in crate::watchers::logs) fn expire(&mut self, now: Timestamp) {
+        for at in (0..self.old.len()).rev() {
+            if !is_recent(*self.old[at].since.get_or_insert(now), now) {
+                self.let_go(at, "is not named any more");
             }
         }
     }

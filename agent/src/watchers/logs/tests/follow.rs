@@ -259,6 +259,46 @@ fn a_log_that_could_not_be_opened_at_first_is_read_from_where_it_ends_then() {
     }
 }
 
+/// Descriptors that this process has of files that lie, or lay, below a folder.
+fn open_below(folder: &Path) -> usize {
+    let all = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    all.filter(|each| fs::read_link(each.path()).is_ok_and(|file| file.starts_with(folder))).count()
+}
+
+#[test]
+fn a_log_that_is_rotated_all_the_time_takes_few_descriptors() {
+    let mut scene = Scene::new();
+    let folder = scene.at("").parent().unwrap().to_owned();
+    for number in 1..100 {
+        scene.rename("", &format!(".{number}"));
+        scene.write(1);
+        scene.stage.clock().advance(Duration::from_secs(1));
+        let _ = scene.stage.look();
+    }
+    assert_eq!(scene.look(), (102, String::new()));
+    assert!(open_below(&folder) <= 17, "{}", open_below(&folder));
+}
+
+#[test]
+fn a_log_that_nobody_names_any_more_lets_go_of_what_was_rotated() {
+    let conf = |log: &str| format!("http {{ access_log {log}; }}");
+    let stage = stage(&SPEC).file("/srv/a.log", "").file("/etc/nginx/nginx.conf", conf("/srv/a.log"));
+    stage.look();
+    stage.write("/etc/nginx/nginx.conf", conf("/srv/b.log"));
+    let _ = later(&stage);
+    let place = |suffix: &str| stage.host().full_path(Path::new(&format!("/srv/a.log{suffix}")));
+    stage.append("/srv/a.log", request(1));
+    for number in 1..4 {
+        fs::rename(place(""), place(&format!(".{number}"))).unwrap();
+        fs::write(place(""), request(2)).unwrap();
+        let _ = later(&stage);
+    }
+    let mut told = String::new();
+    (0..15).for_each(|_| told.push_str(&later(&stage)));
+    assert_eq!(open_below(place("").parent().unwrap()), 1);
+    assert!(told.contains("event log_gap info /srv/a.log is not named any more: 77 bytes were not read x1"), "{told}");
+}
+
 #[test]
 fn a_line_without_an_end_waits_and_is_counted_when_its_file_was_left() {
     let mut scene = Scene::new();
