@@ -7,6 +7,7 @@ mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use plumb_proto::model::{Severity, Value};
@@ -300,7 +301,7 @@ fn tell_gaps(look: &mut Look<'_>, path: &str, log: &mut Log) {
 }
 
 /// What a line of requests says, by the format that fitted last, or else by any.
-fn extract<'a>(formats: &[Extractor], last: &mut usize, line: &'a [u8]) -> Option<super::extract::Hit<'a>> {
+fn extract<'a>(formats: &[Arc<Extractor>], last: &mut usize, line: &'a [u8]) -> Option<super::extract::Hit<'a>> {
     if let Some(hit) = formats.get(*last).and_then(|format| format.extract(line)) {
         return Some(hit);
     }
