@@ -8,6 +8,8 @@ use crate::host::{Host, HostFile, Kind, Meta};
 
 /// Rotated files of one log that are looked at, newest first.
 const MAX_FILES: usize = 64;
+/// Digits of a date.
+const DATE: usize = 8;
 /// Ends of compressed files.
 const COMPRESSED: [&str; 6] = ["gz", "xz", "zst", "bz2", "lz4", "Z"];
 
@@ -62,24 +64,26 @@ pub(super) fn around(host: &Host, log: &Path, wanted: (u64, u64)) -> Siblings {
 
 /// Whether `name` is a rotated copy of `base`, and if so whether it is compressed: `x.log.1`, `x.log-20261121.gz`,
 /// `x-20261121.log`, `x.log.old`.
-fn rotated(base: &str, name: &str) -> Option<bool> {
+pub(super) fn rotated(base: &str, name: &str) -> Option<bool> {
     let (name, compressed) = match name.rsplit_once('.') {
         Some((plain, end)) if COMPRESSED.contains(&end) => (plain, true),
         _ => (name, false),
     };
-    let is_number = |text: &str| {
-        text.bytes().any(|byte| byte.is_ascii_digit())
+    // Behind the whole name any number will do; within it only a date, as `redis-6380.log` is a log of its own.
+    let is_number = |text: &str, digits: usize| {
+        text.starts_with(['.', '-', '_'])
+            && text.bytes().filter(u8::is_ascii_digit).count() >= digits
             && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_' | b'T'))
     };
     if name == base {
         return compressed.then_some(true); // x.log.gz
     }
     if let Some(rest) = name.strip_prefix(base) {
-        return (is_number(rest) || rest == ".old").then_some(compressed);
+        return (is_number(rest, 1) || rest == ".old").then_some(compressed);
     }
     let (stem, end) = base.rsplit_once('.')?;
     let rest = name.strip_prefix(stem)?.strip_suffix(end)?.strip_suffix('.')?;
-    is_number(rest).then_some(compressed)
+    is_number(rest, DATE).then_some(compressed)
 }
 
 /// Bytes of a file from `from` on.
@@ -160,6 +164,10 @@ mod tests {
             "access.log.1.tmp",
             "access_ssl.log",
             "my-access.log.1",
+            "access-6380.log",
+            "access0.log",
+            "access20261121.log",
+            "access.log1",
         ] {
             assert_eq!(rotated("access.log", name), None, "{name}");
         }

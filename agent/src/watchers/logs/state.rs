@@ -118,7 +118,7 @@ impl State {
 
     /// Takes up the logs that were found.
     pub(super) fn take_up(&mut self, look: &Look<'_>, found: Found) {
-        let Found { sources, problems, beyond, seen } = found;
+        let Found { sources, problems, beyond, seen, .. } = found;
         let now = look.now.millis() / 1_000;
         for (path, followed) in &mut self.logs {
             // One that is being rotated may be missing from its place for a moment.

@@ -177,6 +177,41 @@ fn a_log_that_appears_is_read_from_its_beginning_and_a_big_one_from_its_end() {
 }
 
 #[test]
+fn logs_with_a_number_in_their_name_are_no_copies_and_copies_are_no_logs() {
+    let stage =
+        stage(&SPEC).file("/var/log/redis/redis-server.log", "").file("/var/log/redis/redis-server-6380.log", "");
+    stage.look();
+    let place = |name: &str| stage.host().full_path(Path::new(&format!("/var/log/redis/{name}")));
+    stage.append("/var/log/redis/redis-server-6380.log", "one\n");
+    stage.append("/var/log/redis/redis-server.log", "one\ntwo\n");
+    fs::rename(place("redis-server.log"), place("redis-server-20261121.log")).unwrap();
+    stage.append("/var/log/redis/redis-server.log", "three\n");
+    let _ = later(&stage);
+    let told = later(&stage);
+    assert_eq!(
+        samples(&told),
+        [
+            "log_lines_total{log_source=\"/var/log/redis/redis-server-6380.log\"} 1",
+            "log_lines_total{log_source=\"/var/log/redis/redis-server.log\"} 3",
+        ]
+    );
+}
+
+#[test]
+fn a_log_of_errors_is_not_taken_for_the_requests_of_a_site() {
+    let stage = stage(&SPEC)
+        .file("/var/log/apache2/domains/a.example.log", "")
+        .file("/var/log/apache2/domains/a.example.error.log", "");
+    let told = stage.look();
+    for row in [
+        "fact log_source /var/log/apache2/domains/a.example.error.log format=apache-error site=a.example ",
+        "fact log_source /var/log/apache2/domains/a.example.log format=apache-access site=a.example ",
+    ] {
+        assert!(told.contains(row), "{told}");
+    }
+}
+
+#[test]
 fn a_look_reads_in_slices() {
     let stage = stage(&SPEC).file(LOG, "");
     stage.look();
