@@ -46,6 +46,8 @@ pub(super) struct Log {
     pub(super) unnamed: Option<i64>,
     /// What came to be since it was last kept.
     pub(super) dirty: bool,
+    /// Files of its folder that were asked for since that was last paid.
+    pub(super) asked: u64,
     /// What was missed, until it is told.
     pub(super) gaps: Vec<Gap>,
     current: Option<Open>,
@@ -96,6 +98,7 @@ impl Log {
             counts: saved.counts.clone(),
             unnamed: saved.unnamed,
             dirty: false,
+            asked: 0,
             gaps: Vec::new(),
             current: saved.current.as_ref().map(closed),
             old: saved.old.iter().map(|place| Old { open: closed(place), since: None, still: false }).collect(),
@@ -182,7 +185,7 @@ impl Log {
                 if rotated::continues(&mut file, &open.place) {
                     if open.place.head.len() == 0 {
                         // It was empty: what was written may have been copied away and emptied since.
-                        let around = rotated::around(host, &self.path, (0, 0));
+                        let around = self.around(host, (0, 0));
                         self.take_between(host, around, open.place.modified, (device, inode), now);
                     }
                     open.place.modified = modified;
@@ -210,7 +213,7 @@ impl Log {
                     }
                     _ => {
                         if known {
-                            let around = rotated::around(host, &self.path, (0, 0));
+                            let around = self.around(host, (0, 0));
                             self.take_between(host, around, self.saved.left, (device, inode), now);
                         } else {
                             self.remember_rotated(host);

@@ -14,6 +14,7 @@ const DATE: usize = 8;
 const COMPRESSED: [&str; 6] = ["gz", "xz", "zst", "bz2", "lz4", "Z"];
 
 /// A file beside a log that goes by its name, or may be it.
+#[derive(Clone)]
 pub(super) struct Sibling {
     pub(super) path: PathBuf,
     pub(super) meta: Meta,
@@ -28,6 +29,8 @@ pub(super) struct Siblings {
     pub(super) compressed: Vec<Sibling>,
     /// The file with the inode that was asked for, whatever its name.
     pub(super) same: Option<Sibling>,
+    /// Files that had to be asked for.
+    pub(super) asked: u64,
 }
 
 /// Looks around a log, also for a file by its device and inode.
@@ -38,26 +41,35 @@ pub(super) fn around(host: &Host, log: &Path, wanted: (u64, u64)) -> Siblings {
     };
     let Ok(folder) = host.resolve(folder) else { return found };
     let Ok(entries) = host.list(&folder) else { return found };
-    for entry in entries.into_iter().filter(|entry| entry.kind == Kind::File) {
+    let mut others = Vec::new();
+    for entry in entries.into_iter().filter(|entry| entry.kind == Kind::File && entry.name != base) {
+        let Some(compressed) = entry.name.to_str().and_then(|name| rotated(base, name)) else {
+            others.push(entry.name);
+            continue;
+        };
+        found.asked += 1;
         let path = folder.join(&entry.name);
-        let name = entry.name.to_str().filter(|name| *name != base);
         let Ok(meta) = host.stat(&path) else { continue };
-        let sibling = Sibling { path, meta };
-        match name.and_then(|name| rotated(base, name)) {
-            Some(true) => found.compressed.push(sibling),
-            Some(false) => found.plain.push(sibling),
-            None if meta.identity.inode() == wanted && entry.name != base => found.same = Some(sibling),
-            None => {}
-        }
+        let list = if compressed { &mut found.compressed } else { &mut found.plain };
+        list.push(Sibling { path, meta });
     }
     for list in [&mut found.plain, &mut found.compressed] {
         list.sort_by_key(|sibling| sibling.meta.identity.modified());
         let over = list.len().saturating_sub(MAX_FILES);
         list.drain(..over);
     }
-    if let Some(at) = found.plain.iter().position(|sibling| sibling.meta.identity.inode() == wanted) {
-        let Sibling { path, meta } = &found.plain[at];
-        found.same = Some(Sibling { path: path.clone(), meta: *meta });
+    if wanted == (0, 0) {
+        return found;
+    }
+    let is_wanted = |sibling: &Sibling| sibling.meta.identity.inode() == wanted;
+    found.same = found.plain.iter().find(|sibling| is_wanted(sibling)).cloned();
+    for name in others {
+        if found.same.is_some() {
+            break;
+        }
+        found.asked += 1;
+        let path = folder.join(name);
+        found.same = host.stat(&path).ok().map(|meta| Sibling { path, meta }).filter(is_wanted);
     }
     found
 }
@@ -173,5 +185,20 @@ mod tests {
         }
         assert_eq!(rotated("messages", "messages-20261121"), Some(false));
         assert_eq!(rotated("access_log", "access_log.processed"), None);
+    }
+
+    #[test]
+    fn of_a_folder_full_of_other_logs_only_copies_are_asked_for() {
+        let mut stage = crate::watcher::testing::stage(&crate::watchers::logs::SPEC);
+        for number in 0..200 {
+            stage =
+                stage.file(&format!("/var/log/site{number}.log"), "").file(&format!("/var/log/site{number}.log.1"), "");
+        }
+        let around = |wanted| around(stage.host(), Path::new("/var/log/site7.log"), wanted);
+        assert_eq!((around((0, 0)).plain.len(), around((0, 0)).asked), (1, 1));
+        let copy = around((0, 0)).plain.remove(0);
+        let inode = copy.meta.identity.inode();
+        assert_eq!((around(inode).same.map(|same| same.path), around(inode).asked), (Some(copy.path), 1));
+        assert_eq!(around((1, 1)).asked, 399);
     }
 }

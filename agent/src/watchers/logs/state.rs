@@ -25,6 +25,8 @@ use crate::watcher::Look;
 
 /// Bytes that are read in one slice of time.
 const SLICE: u64 = 4 << 20;
+/// Bytes that could be read in the time that asking for one file takes.
+const ASKED: u64 = 2 << 10;
 /// Slices of one look; a log that grows faster than it is read waits for the next one.
 const MAX_SLICES: u32 = 128;
 /// Places of logs that may come, and configurations, that wake the watcher.
@@ -138,8 +140,6 @@ impl State {
                 self.list_dirty = true;
                 let mut log = Log::met(&path, if self.begun { Begin::Young } else { Begin::End });
                 log.named_by = source.named_by;
-                // What cannot be read now is told when it is looked at.
-                let _ = log.notice(look.host, look.now);
                 Followed::new(log)
             });
             followed.log.named_by = source.named_by;
@@ -165,6 +165,8 @@ impl State {
         let mut budget = SLICE;
         while let Some(path) = todo.pop() {
             let more = self.read_log(look, &path, &mut budget);
+            let asked = self.logs.get_mut(&path).map_or(0, |followed| std::mem::take(&mut followed.log.asked));
+            budget = budget.saturating_sub(asked * ASKED);
             if more && self.slices < MAX_SLICES {
                 todo.push(path);
             }

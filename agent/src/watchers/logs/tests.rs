@@ -223,6 +223,25 @@ fn a_look_reads_in_slices() {
 }
 
 #[test]
+fn many_logs_that_are_rotated_at_once_are_looked_for_in_slices() {
+    let names = || (0..100).map(|number| format!("/var/log/redis/r{number}.log"));
+    let mut stage = stage(&SPEC);
+    for name in names() {
+        stage = stage.file(&name, "one\n");
+    }
+    stage.look();
+    stage.restart();
+    for name in names() {
+        stage.remove(&name);
+        stage.write(&format!("{name}.gz"), "gone");
+        stage.write(&name, "");
+    }
+    // Each is looked for among 200 files.
+    stage.clock().advance(MINUTE);
+    assert!(stage.slices().0 > 3);
+}
+
+#[test]
 fn a_change_where_logs_lie_may_come_or_are_named_wakes_a_look_and_data_does_not() {
     let stage = stage(&SPEC).file(LOG, "").file("/var/log/syslog", "");
     stage.look();

@@ -8,9 +8,16 @@ use crate::watchers::logs::cursor::Place;
 use crate::watchers::logs::rotated::{self, Sibling, Siblings};
 
 impl Log {
+    /// What lies beside it; what that takes is counted.
+    pub(super) fn around(&mut self, host: &Host, wanted: (u64, u64)) -> Siblings {
+        let around = rotated::around(host, &self.path, wanted);
+        self.asked += around.asked;
+        around
+    }
+
     /// The file at the path is the same one, but not its content.
     pub(super) fn emptied(&mut self, host: &Host, place: Place, but: (u64, u64), now: Timestamp) {
-        let mut around = rotated::around(host, &self.path, (0, 0));
+        let mut around = self.around(host, (0, 0));
         let copy = around.plain.iter().rposition(|sibling| {
             let opened = begin::open(host, &sibling.path, self.named_by);
             place.head.len() > 0 && opened.is_ok_and(|mut file| rotated::begins(&mut file, place.head))
@@ -44,7 +51,7 @@ impl Log {
     pub(super) fn leave(&mut self, host: &Host, open: Open, now: Timestamp, why: &'static str) {
         let Open { mut place, file: held } = open;
         let wanted = (place.device, place.inode);
-        let around = rotated::around(host, &self.path, wanted);
+        let around = self.around(host, wanted);
         let file = match held {
             Some(mut file) => {
                 if !rotated::continues(&mut file, &place) {
@@ -155,7 +162,7 @@ impl Log {
                 Open { place, file: None } => place.clone(),
                 Open { .. } => continue,
             };
-            let around = rotated::around(host, &self.path, (place.device, place.inode));
+            let around = self.around(host, (place.device, place.inode));
             let found = self.lost(host, &around, &place).filter(|file| !self.has(file.meta().identity.inode()));
             match found {
                 Some(file) => {
@@ -186,7 +193,7 @@ impl Log {
 
     /// When a log is met for the first time, what was rotated before is nobody's news.
     pub(super) fn remember_rotated(&mut self, host: &Host) {
-        for sibling in rotated::around(host, &self.path, (0, 0)).plain {
+        for sibling in self.around(host, (0, 0)).plain {
             if let Ok(mut file) = begin::open(host, &sibling.path, self.named_by) {
                 self.saved.finish(rotated::head(&mut file));
             }
