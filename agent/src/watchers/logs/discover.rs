@@ -17,12 +17,14 @@ pub(super) const MAX_LOGS: usize = 256;
 /// What was found.
 #[derive(Default)]
 pub(super) struct Found {
-    /// By path, all links replaced.
+    /// By path.
     pub(super) sources: BTreeMap<String, Source>,
     /// What could not be looked at: a path, and why.
     pub(super) problems: Vec<(PathBuf, String)>,
     /// How many logs are not followed because there are too many, and the first of them.
     pub(super) beyond: Option<(usize, String)>,
+    /// Those that are links, and where they lead.
+    links: BTreeMap<String, String>,
     /// Those that only a `*` stands for.
     guessed: BTreeSet<String>,
     /// What it was found by.
@@ -58,6 +60,7 @@ pub(super) fn discover(host: &Host, places: &[Pattern], nginxes: &[PathBuf], apa
             }
         }
     }
+    found.drop_links();
     found.drop_copies();
     found.seen = seen;
     found
@@ -81,14 +84,26 @@ impl Found {
         })
     }
 
-    /// Takes a log up under its real path, which is answered unless it was taken up before: who named it first is right.
+    /// A log that is named both by a link and by itself is followed by its own name.
+    fn drop_links(&mut self) {
+        let mut met = BTreeSet::new();
+        for (link, real) in std::mem::take(&mut self.links) {
+            if self.sources.contains_key(&real) || !met.insert(real) {
+                self.sources.remove(&link);
+            }
+        }
+    }
+
+    /// Takes a log up, with the links replaced on the way to it; the last one stays, as it is what leads from one file
+    /// to the next where each day has its own (`access.log -> 20261121-access.log`). The path is answered unless it was
+    /// taken up before: who named it first is right.
     fn add(&mut self, host: &Host, path: &Path, source: Source) -> Option<String> {
-        let real = host.resolve(path).or_else(|error| match (path.parent(), path.file_name()) {
-            (Some(folder), Some(name)) => host.resolve(folder).map(|folder| folder.join(name)),
-            _ => Err(error),
-        });
+        let place = match (path.parent(), path.file_name()) {
+            (Some(folder), Some(name)) => host.resolve(folder).map(|folder| folder.join(name)).ok(),
+            _ => None,
+        };
         // One that is not there yet, or that cannot be reached, is told of when it is.
-        let path = real.unwrap_or_else(|_| path.to_owned());
+        let path = place.unwrap_or_else(|| path.to_owned());
         let Some(path) = path.to_str() else {
             self.problems.push((path.clone(), "its name is not UTF-8".to_owned()));
             return None;
@@ -102,6 +117,10 @@ impl Found {
             return None;
         }
         self.sources.insert(path.to_owned(), source);
+        let real = host.resolve(path).ok().and_then(|real| Some(real.to_str()?.to_owned()));
+        if let Some(real) = real.filter(|real| real != path) {
+            self.links.insert(path.to_owned(), real);
+        }
         Some(path.to_owned())
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Log {
     pub(super) dirty: bool,
     /// Files of its folder that were asked for since that was last paid.
     pub(super) asked: u64,
+    /// Where the file at its path really lies, as last seen.
+    real: PathBuf,
     /// What was missed, until it is told.
     pub(super) gaps: Vec<Gap>,
     current: Option<Open>,
@@ -99,6 +101,7 @@ impl Log {
             unnamed: saved.unnamed,
             dirty: false,
             asked: 0,
+            real: PathBuf::from(path),
             gaps: Vec::new(),
             current: saved.current.as_ref().map(closed),
             old: saved.old.iter().map(|place| Old { open: closed(place), since: None, still: false }).collect(),
@@ -173,13 +176,7 @@ impl Log {
         };
         let (device, inode) = file.meta().identity.inode();
         let modified = meta.identity.modified().millis();
-        // Since the last start the disk may have got another number, or the log may have been moved to another disk.
-        if let Some(Open { place, file: None }) = &mut self.current
-            && (place.head.len() > 0 || place.inode == inode)
-            && rotated::continues(&mut file, place)
-        {
-            (place.device, place.inode) = (device, inode);
-        }
+        self.moved(host, &mut file);
         match self.current.take() {
             Some(mut open) if (open.place.device, open.place.inode) == (device, inode) => {
                 if rotated::continues(&mut file, &open.place) {
@@ -223,10 +220,28 @@ impl Log {
                 }
             }
         }
+        if let Some(Open { file: Some(file), .. }) = &self.current {
+            file.path().clone_into(&mut self.real);
+        }
         self.begin();
         (self.seen, self.size) = (identity, meta.size);
         (self.dirty, self.unread) = (true, true);
         Ok(())
+    }
+
+    /// Knows a file again that has another device or inode since the last start: disks get other numbers when they are
+    /// mounted, and logs are moved to other disks.
+    fn moved(&mut self, host: &Host, file: &mut HostFile) {
+        let (device, inode) = file.meta().identity.inode();
+        let Some(Open { place, file: None }) = &self.current else { return };
+        let was = (place.device, place.inode);
+        let is_it = was != (device, inode)
+            && (place.head.len() > 0 || was.1 == inode)
+            && rotated::continues(file, place)
+            && !self.around(host, (0, 0)).plain.iter().any(|copy| copy.meta.identity.inode() == was);
+        if let Some(open) = self.current.as_mut().filter(|_| is_it) {
+            (open.place.device, open.place.inode) = (device, inode);
+        }
     }
 
     /// Goes to where a log begins that is opened for the first time.

@@ -48,6 +48,8 @@ pub(super) struct State {
     /// There was a look before, in this process or an earlier one: what appears now is new.
     begun: bool,
     logs: BTreeMap<String, Followed>,
+    /// Logs whose cursors are to be forgotten.
+    forgotten: Vec<String>,
     sites: Sites,
     tally: Tally,
     sites_dirty: bool,
@@ -68,6 +70,8 @@ pub(super) struct State {
 struct Followed {
     log: Log,
     source: Option<Source>,
+    /// Nobody names it any more: what is in it is read, and then no more.
+    ends: bool,
     /// Why it cannot be read, and what would help.
     problem: Option<(String, &'static str)>,
     /// Where its site was counted last.
@@ -124,17 +128,18 @@ impl State {
         let now = look.now.millis() / 1_000;
         for (path, followed) in &mut self.logs {
             // One that is being rotated may be missing from its place for a moment.
-            if !sources.contains_key(path) && look.host.stat(path).is_ok() {
-                followed.source = None;
-            }
-            let named = followed.source.is_some() || sources.contains_key(path);
+            followed.ends = !sources.contains_key(path) && look.host.stat(path).is_ok();
+            let named = sources.contains_key(path) || (followed.source.is_some() && !followed.ends);
             let unnamed = if named { None } else { Some(followed.log.unnamed.unwrap_or(now)) };
             followed.log.dirty |= followed.log.unnamed != unnamed;
             followed.log.unnamed = unnamed;
         }
-        let before = self.logs.len();
-        self.logs.retain(|_, followed| followed.log.unnamed.is_none_or(|since| (0..FORGET).contains(&(now - since))));
-        self.list_dirty |= self.logs.len() != before;
+        let is_old = |followed: &Followed| {
+            followed.log.unnamed.is_some_and(|since| !(0..FORGET).contains(&now.saturating_sub(since)))
+        };
+        let forgotten = self.logs.extract_if(.., |_, followed| is_old(followed)).map(|(path, _)| path);
+        self.forgotten.extend(forgotten);
+        self.list_dirty |= !self.forgotten.is_empty();
         for (path, source) in sources {
             let followed = self.logs.entry(path.clone()).or_insert_with(|| {
                 self.list_dirty = true;
@@ -192,9 +197,9 @@ impl State {
 
     fn read_log(&mut self, look: &mut Look<'_>, path: &str, budget: &mut u64) -> bool {
         let Some(followed) = self.logs.get_mut(path) else { return false };
-        let Followed { log, source, problem, site, .. } = followed;
+        let Followed { log, source: named, ends, problem, site, .. } = followed;
         let noticed = log.notice(look.host, look.now);
-        let Some(source) = source else {
+        let Some(source) = named else {
             // Nobody says what is in it, but that it went away unread is told nevertheless.
             log.expire(look.now);
             tell_gaps(look, path, log);
@@ -242,6 +247,9 @@ impl State {
             (Ok(more), noticed) => (more, noticed.err()),
         };
         *problem = error.map(|error| (error.kind.to_string(), error.hint()));
+        if *ends && !more {
+            *named = None;
+        }
         more
     }
 
@@ -251,6 +259,9 @@ impl State {
         for (path, followed) in self.logs.iter_mut().filter(|(_, followed)| followed.log.dirty) {
             look.set_cursor(&format!("log:{path}"), followed.log.save());
             changed = true;
+        }
+        for path in std::mem::take(&mut self.forgotten).iter().filter(|path| !self.logs.contains_key(*path)) {
+            look.set_cursor(&format!("log:{path}"), Vec::new());
         }
         if std::mem::take(&mut self.list_dirty) {
             let list: Vec<&String> = self.logs.keys().collect();
@@ -284,7 +295,7 @@ impl State {
 
 impl Followed {
     fn new(log: Log) -> Self {
-        Self { log, source: None, problem: None, site: 0, told: None }
+        Self { log, source: None, ends: false, problem: None, site: 0, told: None }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod follow;
 mod model;
+mod places;
 
 use std::fs;
 use std::path::Path;

@@ -10,7 +10,9 @@ use crate::watchers::logs::rotated::{self, Sibling, Siblings};
 impl Log {
     /// What lies beside it; what that takes is counted.
     pub(super) fn around(&mut self, host: &Host, wanted: (u64, u64)) -> Siblings {
-        let around = rotated::around(host, &self.path, wanted);
+        // Where the path is a link, copies lie beside the file, not beside the link.
+        let real = host.resolve(&self.path).unwrap_or_else(|_| self.real.clone());
+        let around = rotated::around(host, &real, wanted);
         self.asked += around.asked;
         around
     }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use super::*;
 
-struct Scene {
-    stage: Stage,
+pub(super) struct Scene {
+    pub(super) stage: Stage,
     written: u64,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let stage = stage(&SPEC).file(LOG, "");
         stage.look();
         let mut scene = Self { stage, written: 0 };
@@ -19,12 +19,12 @@ impl Scene {
         scene
     }
 
-    fn at(&self, suffix: &str) -> PathBuf {
+    pub(super) fn at(&self, suffix: &str) -> PathBuf {
         self.stage.host().full_path(Path::new(&format!("{LOG}{suffix}")))
     }
 
     /// Writes so many more lines.
-    fn write(&mut self, lines: u64) {
+    pub(super) fn write(&mut self, lines: u64) {
         for _ in 0..lines {
             self.written += 1;
             self.stage.append(LOG, request(self.written));
@@ -32,7 +32,7 @@ impl Scene {
     }
 
     /// Lines that were counted; and the events.
-    fn look(&self) -> (u64, String) {
+    pub(super) fn look(&self) -> (u64, String) {
         let told = later(&self.stage);
         let number = |name: &str| {
             let line = told.lines().find(|line| line.starts_with(&format!("sample {name}")));
@@ -46,7 +46,7 @@ impl Scene {
         (lines, events.join("\n"))
     }
 
-    fn rename(&self, from: &str, to: &str) {
+    pub(super) fn rename(&self, from: &str, to: &str) {
         fs::rename(self.at(from), self.at(to)).unwrap();
     }
 
@@ -206,97 +206,6 @@ fn the_rotated_files_of_the_time_before_are_not_read() {
     fs::rename(stage.host().full_path(Path::new(LOG)), stage.host().full_path(Path::new(&format!("{LOG}.1")))).unwrap();
     stage.append(LOG, request(1));
     assert!(later(&stage).contains("response_bytes_total{site=\"_\"} 1\n"));
-}
-
-#[test]
-fn a_log_that_lies_on_another_disk_after_a_restart_is_read_on() {
-    let mut scene = Scene::new();
-    scene.stage.restart();
-    fs::copy(scene.at(""), scene.at(".moving")).unwrap();
-    scene.rename(".moving", "");
-    scene.write(2);
-    assert_eq!(scene.look(), (5, String::new()));
-    scene.write(1);
-    assert_eq!(scene.look(), (6, String::new()));
-}
-
-#[test]
-fn an_empty_log_whose_disk_has_another_number_after_a_restart_leaves_no_gap() {
-    let stage = stage(&SPEC).file(LOG, "");
-    stage.look();
-    let mut cursors = stage.cursors();
-    let cursor = cursors.get_mut(&format!("log:{LOG}")).unwrap();
-    let text = String::from_utf8(cursor.clone()).unwrap();
-    let device = text.split("\"device\":").nth(1).unwrap().split(',').next().unwrap();
-    *cursor = text.replace(&format!("\"device\":{device},"), "\"device\":7,").into_bytes();
-    stage.set_cursors(cursors);
-    stage.restart();
-    stage.append(LOG, request(1));
-    let told = later(&stage);
-    assert!(!told.contains("event ") && told.contains("response_bytes_total{site=\"_\"} 1\n"), "{told}");
-}
-
-#[test]
-fn a_log_that_could_not_be_opened_at_first_is_read_from_where_it_ends_then() {
-    for restart in [false, true] {
-        // A folder stands for missing rights.
-        let stage = stage(&SPEC).file(LOG, request(9).repeat(9));
-        let place = |suffix: &str| stage.host().full_path(Path::new(&format!("{LOG}{suffix}")));
-        fs::rename(place(""), place("-real")).unwrap();
-        fs::create_dir(place("")).unwrap();
-        let conf = format!("http {{ access_log {LOG}; }}");
-        stage.write("/etc/nginx/nginx.conf", conf);
-        assert!(stage.look().contains("not a regular file"));
-        let _ = later(&stage);
-        if restart {
-            stage.restart();
-        }
-        fs::remove_dir(place("")).unwrap();
-        fs::rename(place("-real"), place("")).unwrap();
-        let _ = later(&stage);
-        stage.append(LOG, request(1));
-        assert!(later(&stage).contains("response_bytes_total{site=\"_\"} 1\n"));
-    }
-}
-
-/// Descriptors that this process has of files that lie, or lay, below a folder.
-fn open_below(folder: &Path) -> usize {
-    let all = fs::read_dir("/proc/self/fd").unwrap().flatten();
-    all.filter(|each| fs::read_link(each.path()).is_ok_and(|file| file.starts_with(folder))).count()
-}
-
-#[test]
-fn a_log_that_is_rotated_all_the_time_takes_few_descriptors() {
-    let mut scene = Scene::new();
-    let folder = scene.at("").parent().unwrap().to_owned();
-    for number in 1..100 {
-        scene.rename("", &format!(".{number}"));
-        scene.write(1);
-        scene.stage.clock().advance(Duration::from_secs(1));
-        let _ = scene.stage.look();
-    }
-    assert_eq!(scene.look(), (102, String::new()));
-    assert!(open_below(&folder) <= 17, "{}", open_below(&folder));
-}
-
-#[test]
-fn a_log_that_nobody_names_any_more_lets_go_of_what_was_rotated() {
-    let conf = |log: &str| format!("http {{ access_log {log}; }}");
-    let stage = stage(&SPEC).file("/srv/a.log", "").file("/etc/nginx/nginx.conf", conf("/srv/a.log"));
-    stage.look();
-    stage.write("/etc/nginx/nginx.conf", conf("/srv/b.log"));
-    let _ = later(&stage);
-    let place = |suffix: &str| stage.host().full_path(Path::new(&format!("/srv/a.log{suffix}")));
-    stage.append("/srv/a.log", request(1));
-    for number in 1..4 {
-        fs::rename(place(""), place(&format!(".{number}"))).unwrap();
-        fs::write(place(""), request(2)).unwrap();
-        let _ = later(&stage);
-    }
-    let mut told = String::new();
-    (0..15).for_each(|_| told.push_str(&later(&stage)));
-    assert_eq!(open_below(place("").parent().unwrap()), 1);
-    assert!(told.contains("event log_gap info /srv/a.log is not named any more: 77 bytes were not read x1"), "{told}");
 }
 
 #[test]
