@@ -173,6 +173,6 @@ pub(super) fn is_system(host: &Host, uid: u32) -> bool {
 /// A name of a site as people know it: neither a catch-all nor a pattern.
 pub(super) fn site_name(name: &str) -> Option<String> {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') || !c.is_ascii();
+    let fine = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
     (name != "_" && !name.is_empty() && name.len() <= 253 && name.chars().all(fine)).then_some(name)
 }

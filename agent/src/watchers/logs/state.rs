@@ -219,7 +219,10 @@ impl State {
                 })
             }
             None => {
-                let (sites, named) = (&mut self.sites, source.site.as_deref().unwrap_or(NONE).as_bytes());
+                let (sites, own) = (&mut self.sites, source.site.as_deref().map(str::as_bytes));
+                // Whoever may write to a log may write any name into it: only the server's own logs are believed.
+                let shared = own.is_none() && source.named_by.is_none();
+                let named = own.unwrap_or(NONE.as_bytes());
                 let mut format = 0;
                 let dirty = &mut self.sites_dirty;
                 log.read(look.host, &mut reading, &mut |line, long| {
@@ -228,8 +231,8 @@ impl State {
                     match extract(&source.formats, &mut format, line) {
                         Some(hit) => {
                             *dirty = true;
-                            *site = sites.place(hit.site.unwrap_or(named), *site);
-                            sites.add(*site, &hit);
+                            *site = sites.place(hit.site.filter(|_| shared).unwrap_or(named), *site);
+                            sites.add(*site, &hit, look.now);
                         }
                         None => unknown += 1,
                     }

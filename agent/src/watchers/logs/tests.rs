@@ -87,6 +87,31 @@ fn configuration_tells_sites_and_formats_and_times() {
 }
 
 #[test]
+fn a_line_names_a_site_only_in_a_log_that_belongs_to_none() {
+    let line = "other.example:443 192.0.2.1 - - [21/Nov/2026:10:01:02 +0000] \"GET / HTTP/2.0\" 500 7 \"-\" \"curl\"\n";
+    let (own, all) = ("/var/log/nginx/domains/a.example.log", "/var/log/apache2/other_vhosts_access.log");
+    let stage = stage(&SPEC).file(own, "").file(all, "");
+    stage.look();
+    stage.append(own, line);
+    stage.append(all, line.repeat(2));
+    let told = later(&stage);
+    assert!(told.contains("requests_total{site=\"a.example\",status=\"5xx\"} 1\n"), "{told}");
+    assert!(told.contains("requests_total{site=\"other.example\",status=\"5xx\"} 2\n"), "{told}");
+}
+
+#[test]
+fn more_sites_than_are_counted_are_a_problem() {
+    let all = "/var/log/apache2/other_vhosts_access.log";
+    let stage = stage(&SPEC).file(all, "");
+    stage.look();
+    for number in 0..101 {
+        stage.append(all, format!("s{number}.example:80 ::1 - - [x] \"GET / HTTP/2.0\" 200 7 \"-\" \"curl\"\n"));
+    }
+    let why = "problem log_source (other)* (other): more than 100 sites have requests: ";
+    assert!(later(&stage).contains(why));
+}
+
+#[test]
 fn known_failures_become_rows_and_events() {
     let log = "/var/log/php8.2-fpm.log";
     let stage = stage(&SPEC).file(log, "");
