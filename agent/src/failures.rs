@@ -16,7 +16,7 @@ mod tally;
 
 use plumb_proto::model::Severity;
 
-pub use tally::Tally;
+pub use tally::{Tally, Unread};
 
 /// What wrote a line: patterns are looked for only where they mean something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]

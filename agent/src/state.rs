@@ -299,6 +299,10 @@ impl State {
             spool::insert(&tx, &mut identity, &self.sealer.seal(behind, at, class, &raw)?)?;
         }
         for (watcher, name, place) in batch.cursors {
+            if place.is_empty() {
+                tx.prepare_cached("DELETE FROM cursors WHERE watcher = ? AND name = ?")?.execute([*watcher, name])?;
+                continue;
+            }
             tx.prepare_cached("INSERT OR REPLACE INTO cursors (watcher, name, place) VALUES (?, ?, ?)")?
                 .execute(params![watcher, name, place])?;
         }

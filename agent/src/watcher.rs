@@ -277,10 +277,12 @@ impl<'a> Look<'a> {
     #[must_use]
     pub fn cursor(&self, name: &str) -> Option<Vec<u8>> {
         let fresh = self.told.cursors.iter().rev().find(|(each, _)| each == name);
-        fresh.map_or_else(|| self.stored.cursor(name), |(_, place)| Some(place.clone()))
+        let place = fresh.map_or_else(|| self.stored.cursor(name), |(_, place)| Some(place.clone()));
+        place.filter(|place| !place.is_empty())
     }
 
-    /// Moves on in a durable source: kept in the same transaction as what was told in this look.
+    /// Moves on in a durable source: kept in the same transaction as what was told in this look. An empty place is
+    /// forgotten.
     pub fn set_cursor(&mut self, name: &str, place: Vec<u8>) {
         self.told.cursors.retain(|(each, _)| each != name);
         self.told.cursors.push((name.to_owned(), place));

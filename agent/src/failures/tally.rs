@@ -36,6 +36,17 @@ pub struct Tally {
     pub(super) changed: bool,
 }
 
+/// Why a source could not be read: what cannot be read, the reason, and what would help.
+#[derive(Clone, Copy, Debug)]
+pub struct Unread<'a> {
+    /// What cannot be read.
+    pub path: &'a [u8],
+    /// Why.
+    pub why: &'a str,
+    /// What would let it; may be empty.
+    pub hint: &'a str,
+}
+
 /// One kind of failure of one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -104,10 +115,12 @@ impl Tally {
     }
 
     /// Tells rows, events and counters of what was noted. Call it once in each look, also when nothing was noted: rows
-    /// that are not told are gone.
-    pub fn tell(&mut self, look: &mut Look<'_>) {
+    /// that are not told are gone. `unread` is asked why a source could not be read: then nobody knows whether its
+    /// failures are over, so their rows stay, and a problem says so.
+    pub fn tell<'a>(&mut self, look: &mut Look<'_>, unread: &dyn Fn(&str) -> Option<Unread<'a>>) {
         let now = look.now;
         for ((_, source), entry) in &mut self.entries {
+            let unread = if entry.has_row() { unread(source) } else { None };
             // A line may carry any time: one that lies ahead must not keep the row for ever.
             (entry.first, entry.last) = (entry.first.min(now), entry.last.min(now));
             let over = now.since(entry.last) >= self.quiet;
@@ -116,11 +129,14 @@ impl Tally {
                 entry.tell_event(look, source);
                 self.changed = true;
             }
-            if over && entry.count > 0 {
+            if let Some(Unread { path, why, hint }) = &unread {
+                look.problem(&LOG_FAILURE, entry.key(source), *path, why, hint);
+            }
+            if over && entry.count > 0 && unread.is_none() {
                 entry.end();
                 self.changed = true;
             }
-            if entry.count > 0 && entry.known.severity > Severity::Info {
+            if entry.has_row() {
                 let due = |(last, _): (Timestamp, u64)| entry.last > last && now.since(last) >= PACE;
                 if entry.written.is_none_or(due) {
                     entry.written = Some((entry.last, entry.count));
@@ -186,6 +202,15 @@ impl Entry {
         }
     }
 
+    /// What is merely good to know has none.
+    fn has_row(&self) -> bool {
+        self.count > 0 && self.known.severity > Severity::Info
+    }
+
+    fn key(&self, source: &str) -> String {
+        format!("{}@{source}", self.known.kind)
+    }
+
     /// It was quiet for long enough: what comes next is a new beginning. What was not told yet stays.
     fn end(&mut self) {
         (self.count, self.written, self.told) = (0, None, None);
@@ -224,6 +249,6 @@ impl Entry {
         if !self.site.is_empty() {
             fields.push(("site", self.site.as_str().into()));
         }
-        look.fact(&LOG_FAILURE, format!("{}@{source}", self.known.kind), source, &fields);
+        look.fact(&LOG_FAILURE, self.key(source), source, &fields);
     }
 }

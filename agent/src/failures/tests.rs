@@ -112,7 +112,7 @@ impl Desk {
 
     fn tell(&self, tally: &mut Tally) -> Told {
         let mut look = Look::new(&self.host, self.now(), &[], &|_: &str| None);
-        tally.tell(&mut look);
+        tally.tell(&mut look, &|_| None);
         look.into_told()
     }
 
@@ -160,6 +160,27 @@ fn the_first_line_is_told_at_once_and_the_rest_every_five_minutes_until_it_is_qu
     assert_eq!(print(&desk.tell(&mut tally)), counter(6));
     desk.clock.advance(Duration::from_secs(86_400));
     assert_eq!(print(&desk.tell(&mut tally)), "");
+}
+
+#[test]
+fn a_failure_is_not_over_while_its_source_cannot_be_read() {
+    let (desk, mut tally) = (Desk::new(), Tally::default());
+    let known = find(Origin::PhpError, FATAL).unwrap();
+    let info = find(Origin::PhpError, b"PHP Deprecated:  x in /srv/a.php on line 7").unwrap();
+    for source in ["readable", "denied"] {
+        tally.note(known, source, None, FATAL, NOW);
+        tally.note(info, source, None, b"x", NOW);
+    }
+    let _ = desk.tell(&mut tally);
+    desk.clock.advance(Duration::from_secs(9_000));
+    let unread = Unread { path: b"/denied", why: "permission denied", hint: "" };
+    let mut look = Look::new(&desk.host, desk.now(), &[], &|_: &str| None);
+    tally.tell(&mut look, &|source| (source == "denied").then_some(unread));
+    let told = look.into_told();
+    let rows: Vec<String> = told.facts.iter().map(|(_, fact)| fact.key.to_string()).collect();
+    assert_eq!(rows, ["php_fatal@denied"]);
+    assert!(print(&told).ends_with("\nproblem log_failure php_fatal@denied* /denied: permission denied\n"));
+    assert_eq!(desk.tell(&mut tally).facts.len(), 0);
 }
 
 #[test]

@@ -265,6 +265,7 @@ impl Stage {
         let mut told = look.into_told();
         drop(held);
         self.cursors.borrow_mut().extend(told.cursors.iter().cloned());
+        self.cursors.borrow_mut().retain(|_, place| !place.is_empty());
         self.kept.borrow_mut().extend(std::mem::take(&mut told.kept));
         (progress, told)
     }

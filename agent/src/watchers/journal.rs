@@ -15,7 +15,8 @@ use std::time::Duration;
 use plumb_proto::model::{Severity, Value};
 use plumb_proto::time::Timestamp;
 
-use crate::host::journal::{Entry, State};
+use crate::failures::Unread;
+use crate::host::journal::{Entry, Header, State};
 use crate::tables::{LOG_FAILURE, LOG_SOURCE};
 use crate::watcher::{Look, Progress, Spec, Watcher, seconds};
 use files::{Files, Found};
@@ -39,6 +40,8 @@ const CURSOR: &str = "journal";
 const SOURCE: &str = "journal";
 /// Files gone through in one slice.
 const FILES: usize = 16;
+/// When nothing was written for so long, it is asked whether another file is written now.
+const STILL: Duration = Duration::from_secs(60);
 /// Size and last entry are told anew so often: they move all the time.
 const ROW_PACE: Duration = Duration::from_secs(900);
 /// Words of syslog(3), by number.
@@ -57,9 +60,15 @@ struct Journal {
     open: Option<Open>,
     #[serde(skip)]
     folders: Vec<PathBuf>,
-    /// Files that cannot be read, as of the last time that they were listed.
+    /// What cannot be read, as of the last time that files were listed: what it tells is unknown.
     #[serde(skip)]
     bad: Vec<(PathBuf, String)>,
+    /// Where something could not be read in a file that was left since.
+    #[serde(skip)]
+    left: Vec<(PathBuf, String)>,
+    /// The number of entries in the open file, and since when it is that.
+    #[serde(skip)]
+    still: Option<(u64, Timestamp)>,
     #[serde(skip)]
     entry: Entry,
     /// When the row was made, and what it says.
@@ -77,6 +86,8 @@ impl Watcher for Journal {
                 return Ok(Progress::Absent);
             }
             self.settle(look, files);
+        } else {
+            self.look_aside(look);
         }
         let more = self.read_on(look);
         if more {
@@ -117,8 +128,47 @@ impl Journal {
     fn list(&mut self, look: &Look<'_>) -> Files {
         let files = Files::list(look.host);
         self.folders.clone_from(&files.folders);
-        self.bad = files.bad.iter().map(|(path, why)| (path.clone(), why.clone())).collect();
+        self.bad.clone_from(&files.bad);
+        self.left.clear();
+        self.still = None;
         files
+    }
+
+    /// Where nothing more is written to the open file, journald may have gone over to another one without a trace in
+    /// this: from disk to memory and back, or to another machine id.
+    fn look_aside(&mut self, look: &mut Look<'_>) {
+        let Some(open) = &self.open else { return };
+        let Header { entries, file_id, .. } = *open.reader.header();
+        if open.reader.place() < entries && open.broken.is_none() {
+            return; // there is still something to read
+        }
+        let (_, since) = *self.still.get_or_insert((entries, look.now));
+        if self.still.is_some_and(|(before, _)| before != entries) || since > look.now {
+            self.still = Some((entries, look.now));
+        }
+        let is_still = self.still.is_some_and(|(_, since)| look.now.since(since) >= STILL);
+        if !is_still {
+            return;
+        }
+        self.still = Some((entries, look.now));
+        let is_live = Files::list_live(look.host).live().is_some_and(|live| live.header.file_id == file_id);
+        if is_live && self.bad.is_empty() {
+            return;
+        }
+        let files = self.list(look);
+        if let Some(place) = self.kept.place.clone().filter(|_| !is_live) {
+            self.turn_to(look, &files, place);
+        }
+    }
+
+    /// Leaves the open file, which is read to its end, for the one that follows, if there is one.
+    fn turn_to(&mut self, look: &mut Look<'_>, files: &Files, mut place: Place) {
+        let Some(open) = &self.open else { return };
+        if let Some(why) = open.broken.as_ref().or(open.unreadable.as_ref()) {
+            self.left.push((open.reader.file().path().to_owned(), why.clone()));
+        }
+        place.leave(open.reader.header());
+        self.go_on(look, files, &place, false);
     }
 
     /// Opens the file where reading was left, or the one after it; at the very first look, the end.
@@ -126,15 +176,14 @@ impl Journal {
         let Some(place) = self.kept.place.clone() else {
             if let Some(live) = files.live() {
                 let place = files.end_of(live, look.now);
-                let number = place.number;
-                self.kept.place = Some(place);
-                self.enter(look, live, number);
+                self.kept.place = Some(place.clone());
+                self.enter(look, live, &place, place.number);
             }
             return;
         };
         let left = files.found.iter().find(|each| each.header.file_id == place.file_id);
         match left.filter(|each| each.header.entries >= place.number) {
-            Some(found) => self.enter(look, found, place.number),
+            Some(found) => self.enter(look, found, &place, place.number),
             None => self.go_on(look, &files, &place, true),
         }
     }
@@ -143,7 +192,7 @@ impl Journal {
     fn go_on(&mut self, look: &mut Look<'_>, files: &Files, place: &Place, lost: bool) {
         let Some(next) = files.after(place) else {
             if lost && let Some(live) = files.live() {
-                self.enter(look, live, 0);
+                self.enter(look, live, place, 0);
             }
             return;
         };
@@ -156,17 +205,16 @@ impl Journal {
             event.fields.insert("source".to_owned(), Value::from(SOURCE));
             event.fields.extend(missing.map(|missing| ("entries".to_owned(), Value::from(missing))));
         }
-        self.enter(look, next, 0);
+        self.enter(look, next, place, 0);
     }
 
-    fn enter(&mut self, look: &Look<'_>, found: &Found, number: u64) {
+    fn enter(&mut self, look: &Look<'_>, found: &Found, place: &Place, number: u64) {
         match found.open(look.host) {
             Ok(mut reader) => {
                 reader.go_to(number);
-                if let Some(place) = &mut self.kept.place {
-                    (place.file_id, place.number) = (reader.header().file_id, number);
-                }
-                self.open = Some(Open { reader, live_path: found.live_path(), unreadable: None });
+                let file_id = reader.header().file_id;
+                self.kept.place = Some(Place { file_id, number, ..place.clone() });
+                self.open = Some(Open { reader, live_path: found.live_path(), broken: None, unreadable: None });
             }
             // It was renamed or deleted since it was listed: the next look lists anew.
             Err(error) => self.bad.push((found.path.clone(), error)),
@@ -178,13 +226,11 @@ impl Journal {
         let mut used = Used::default();
         for _ in 0..FILES {
             let Some(open) = &mut self.open else { return false };
-            let broken = match open.reader.refresh() {
+            let read = match open.reader.refresh() {
                 Ok(_) => read_file(open, &mut self.kept, &mut self.entry, &mut used),
                 Err(error) => Err(error.to_string()),
             };
-            if let Err(why) = &broken {
-                open.unreadable.get_or_insert_with(|| why.clone());
-            }
+            open.broken = read.err();
             if used.is_up() {
                 return true;
             }
@@ -195,9 +241,8 @@ impl Journal {
             }
             let Some(place) = self.kept.place.clone() else { return false };
             let files = self.list(look);
-            self.complain();
             let before = place.file_id;
-            self.go_on(look, &files, &place, false);
+            self.turn_to(look, &files, place);
             if self.kept.place.as_ref().is_some_and(|place| place.file_id == before) {
                 return false; // the one that follows is still empty
             }
@@ -205,17 +250,12 @@ impl Journal {
         true
     }
 
-    /// Remembers what could not be read of a file that is left.
-    fn complain(&mut self) {
-        if let Some(open) = &self.open
-            && let Some(why) = &open.unreadable
-        {
-            self.bad.push((open.reader.file().path().to_owned(), why.clone()));
-        }
-    }
-
     fn tell(&mut self, look: &mut Look<'_>) {
-        self.kept.tally.tell(look);
+        let broken = self.open.as_ref().and_then(|open| Some((open.reader.file().path(), open.broken.as_ref()?)));
+        let unread = self.bad.first().map(|(path, why)| (path.as_path(), why)).or(broken);
+        let unread =
+            unread.map(|(path, why)| Unread { path: path.as_os_str().as_encoded_bytes(), why, hint: hint(why) });
+        self.kept.tally.tell(look, &|_| unread);
         self.keep(look);
         look.counter("log_lines_total", &[("log_source", SOURCE)], whole(self.kept.lines));
         for (word, count) in PRIORITIES.iter().zip(self.kept.priorities).filter(|(_, count)| *count > 0) {
@@ -234,20 +274,21 @@ impl Journal {
                 ("written", Value::from(written)),
             ];
             look.fact(&LOG_SOURCE, SOURCE, &open.live_path.to_string_lossy(), &fields);
-            if let Some(why) = &open.unreadable {
+            if let Some(why) = open.broken.as_ref().or(open.unreadable.as_ref()) {
                 let path = open.reader.file().path().as_os_str().as_encoded_bytes();
                 look.problem(&LOG_SOURCE, SOURCE, path, why, "");
             }
         }
-        for (path, why) in &self.bad {
-            let hint = if why.ends_with("permission denied") {
-                "run the agent as root or add it to the group systemd-journal"
-            } else {
-                ""
-            };
-            look.problem(&LOG_SOURCE, SOURCE, path.as_os_str().as_encoded_bytes(), why, hint);
+        for (path, why) in self.bad.iter().chain(&self.left) {
+            look.problem(&LOG_SOURCE, SOURCE, path.as_os_str().as_encoded_bytes(), why, hint(why));
         }
     }
+}
+
+/// What would let something be read.
+fn hint(why: &str) -> &'static str {
+    let denied = why.ends_with("permission denied");
+    if denied { "run the agent as root or add it to the group systemd-journal" } else { "" }
 }
 
 /// From the microseconds of the journal.

@@ -38,6 +38,7 @@ quiet_seconds = 900
 nginx = ["/etc/nginx/nginx.conf", "/usr/local/nginx/conf/nginx.conf", "/usr/local/openresty/nginx/conf/nginx.conf", "/etc/nginx-rc/nginx.conf"]
 apache = ["/etc/apache2/apache2.conf", "/etc/httpd/conf/httpd.conf", "/etc/apache2/conf/httpd.conf", "/usr/local/apache2/conf/httpd.conf"]
 # Where more logs lie, behind what is written in them; `*` stands for a part of a name, `{site}` for the site.
+# Where two stand for the same log, the first is right.
 # nginx-access, nginx-error, apache-access, apache-error, php-error, php-fpm, mysql-error, postgresql, redis, kernel, system, mail
 places = [
     "nginx-access /var/log/nginx/access.log", "nginx-error /var/log/nginx/error.log",
@@ -60,9 +61,9 @@ places = [
     "apache-access /var/www/vhosts/system/{site}/logs/access_log", "apache-access /var/www/vhosts/system/{site}/logs/access_ssl_log",
     "apache-error /var/www/vhosts/system/{site}/logs/error_log", "nginx-error /var/www/vhosts/system/{site}/logs/proxy_error_log",
     "apache-access /etc/apache2/logs/domlogs/{site}-ssl_log", "apache-error /etc/apache2/logs/error_log",
-    "apache-access /var/log/httpd/domains/{site}.log", "apache-error /var/log/httpd/domains/{site}.error.log",
-    "nginx-access /var/log/nginx/domains/{site}.log", "nginx-error /var/log/nginx/domains/{site}.error.log",
-    "apache-access /var/log/apache2/domains/{site}.log", "apache-error /var/log/apache2/domains/{site}.error.log",
+    "apache-error /var/log/httpd/domains/{site}.error.log", "apache-access /var/log/httpd/domains/{site}.log",
+    "nginx-error /var/log/nginx/domains/{site}.error.log", "nginx-access /var/log/nginx/domains/{site}.log",
+    "apache-error /var/log/apache2/domains/{site}.error.log", "apache-access /var/log/apache2/domains/{site}.log",
     "nginx-access /var/www/{site}/log/access.log", "nginx-error /var/www/{site}/log/error.log",
 ]
 "#,

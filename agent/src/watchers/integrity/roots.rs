@@ -1,13 +1,13 @@
 //! Which trees there are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Integrity;
 use super::tree::Tree;
 use crate::host::pattern::expand;
 use crate::host::{Host, HostError, Kind};
-use crate::webconfig::document_roots;
+use crate::webconfig::{Configured, document_roots};
 
 /// Folders that hold more than a website, whatever is configured.
 const TOO_MUCH: [&str; 22] = [
@@ -42,7 +42,7 @@ const MOST: usize = 2_000;
 pub(super) struct Roots {
     /// Sorted by name; none lies in another.
     pub(super) trees: Vec<Tree>,
-    /// Configured roots that cannot be looked at.
+    /// Configured roots that cannot be looked at; without a name, what may name more of them.
     pub(super) problems: Vec<(PathBuf, HostError)>,
 }
 
@@ -54,8 +54,9 @@ impl Integrity {
         for pattern in &self.configuration {
             names.extend(expand(host, pattern, &mut |_| {}).into_iter().map(|path| (path, false)));
         }
-        let configured = if self.discover { document_roots(host) } else { BTreeSet::new() };
-        let code = self.roots.iter().flat_map(|pattern| expand(host, pattern, &mut |_| {})).chain(configured);
+        let configured = if self.discover { document_roots(host) } else { Configured::default() };
+        found.problems.extend(configured.problems.into_iter().map(|error| (PathBuf::new(), error)));
+        let code = self.roots.iter().flat_map(|pattern| expand(host, pattern, &mut |_| {})).chain(configured.roots);
         for path in code.filter(|path| !TOO_MUCH.iter().any(|each| path == Path::new(each))) {
             names.entry(path).or_insert(true);
         }

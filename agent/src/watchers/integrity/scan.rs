@@ -154,7 +154,7 @@ impl Scan {
             return Progress::Absent;
         }
         for (path, error) in &self.changed.problems {
-            look.problem(&TREE, path.as_os_str().as_bytes(), path.as_os_str().as_bytes(), error, error.hint());
+            look.problem(&TREE, path.as_os_str().as_bytes(), error.path.clone(), error, error.hint());
         }
         let mode = match &self.events {
             Ok(events) => events.degraded().map_or_else(|| "events".to_owned(), |why| format!("sweeps: {why}")),

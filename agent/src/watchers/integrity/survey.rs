@@ -16,7 +16,7 @@ impl Integrity {
     pub(super) fn survey(&self, look: &mut Look<'_>) -> Progress {
         let found = self.find_trees(look.host);
         for (name, error) in &found.problems {
-            look.problem(&TREE, name.as_os_str().as_bytes(), name.as_os_str().as_bytes(), error, error.hint());
+            look.problem(&TREE, name.as_os_str().as_bytes(), error.path.clone(), error, error.hint());
         }
         let (mut left, mut seen) = (ENTRIES, 0);
         for tree in &found.trees {

@@ -48,6 +48,26 @@ fn the_first_scan_tells_trees_and_no_event() {
 }
 
 #[test]
+fn trees_that_may_be_named_where_nothing_can_be_read_are_unknown_and_are_not_forgotten() {
+    let conf = "/etc/nginx/nginx.conf";
+    let stage = stage(&SPEC)
+        .settings("sweep_hours = 0\n")
+        .file(conf, "server { root /data/shop; }")
+        .file("/data/shop/index.php", "<?php echo 1;");
+    assert!(stage.look().contains("fact tree /data/shop "));
+    let text = "server { root /data/shop; }".to_owned() + &" ".repeat(9 << 20);
+    stage.write(conf, text);
+    stage.restart();
+    stage.clock().advance(Duration::from_mins(20));
+    let told = stage.look();
+    assert!(told.contains(&format!("problem tree * {conf}: {conf}: bigger than 8388608 bytes\n")), "{told}");
+    stage.write("/data/shop/index.php", "<?php echo 2;");
+    stage.write(conf, "server { root /data/shop; }");
+    stage.restart();
+    assert!(events(&stage).iter().any(|event| event.contains("/data/shop/index.php")));
+}
+
+#[test]
 fn a_change_is_told_once_with_what_changed() {
     let stage = site();
     stage.look();

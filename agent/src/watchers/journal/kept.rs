@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::failures::Tally;
+use crate::host::journal::Header;
 
 /// Up to where the journal was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,20 @@ pub(super) struct Place {
     pub(super) seqnum: u64,
     /// Likewise, in microseconds since 1970.
     pub(super) realtime: u64,
+}
+
+impl Place {
+    /// Leaves a file that was read as far as it can be read, so that it is never met again.
+    pub(super) fn leave(&mut self, header: &Header) {
+        if header.entries == 0 {
+            return;
+        }
+        if self.seqnum_id != header.seqnum_id {
+            (self.seqnum_id, self.seqnum) = (header.seqnum_id, header.tail_seqnum);
+        }
+        self.seqnum = self.seqnum.max(header.tail_seqnum);
+        self.realtime = self.realtime.max(header.tail_realtime);
+    }
 }
 
 /// All that is kept.

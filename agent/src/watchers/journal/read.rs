@@ -19,6 +19,8 @@ pub(super) struct Open {
     pub(super) reader: Reader,
     /// Where it would lie if it were still the one that is written.
     pub(super) live_path: PathBuf,
+    /// Why it could not be read on when that was tried last.
+    pub(super) broken: Option<String>,
     /// Why something in it could not be read: the first reason.
     pub(super) unreadable: Option<String>,
 }

@@ -1,3 +1,5 @@
+mod which;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use super::SPEC;
 use crate::watcher::testing::{Stage, stage};
 
 const FOLDER: &str = "/var/log/journal/fedcba9876543210fedcba9876543210";
+const MACHINE: &str = "fedcba9876543210fedcba9876543210\n";
 /// When the first entry of the fixtures was written; one follows each second.
 const BEGAN: u64 = 1_795_254_000;
 
@@ -40,6 +43,13 @@ fn other(mut file: Vec<u8>, number: u8, counts_on: bool) -> Vec<u8> {
     file
 }
 
+/// As if its first entry had another number, and followed so many seconds after the first of all.
+fn from(mut file: Vec<u8>, number: u64, seconds: u64) -> Vec<u8> {
+    file[168..176].copy_from_slice(&number.to_le_bytes());
+    file[184..192].copy_from_slice(&((BEGAN + seconds) * 1_000_000).to_le_bytes());
+    file
+}
+
 fn path(name: &str) -> String {
     format!("{FOLDER}/{name}")
 }
@@ -49,7 +59,7 @@ fn live() -> String {
 }
 
 fn staged(content: &[u8]) -> Stage {
-    let stage = stage(&SPEC).file(&live(), content);
+    let stage = stage(&SPEC).file("/etc/machine-id", MACHINE).file(&live(), content);
     stage.clock().jump_to(Timestamp::from_secs(i64::try_from(BEGAN).unwrap() + 60));
     stage
 }
@@ -63,6 +73,7 @@ fn lines(said: &str) -> &str {
 fn a_host_without_a_journal_is_no_error() {
     assert_eq!(stage(&SPEC).look(), "absent");
     assert_eq!(stage(&SPEC).folder("/var/log/journal/x").look(), "absent");
+    assert_eq!(stage(&SPEC).file("/etc/machine-id", MACHINE).folder(FOLDER).look(), "absent");
 }
 
 #[test]
@@ -169,10 +180,7 @@ fn what_was_deleted_before_it_was_read_is_told_as_a_gap() {
     let stage = staged(&with(&whole, 50));
     let _ = stage.look();
     stage.restart();
-    let mut later = other(with(&whole, 300), 7, true);
-    later[168..176].copy_from_slice(&150_u64.to_le_bytes());
-    later[184..192].copy_from_slice(&((BEGAN + 149) * 1_000_000).to_le_bytes());
-    stage.write(&live(), later);
+    stage.write(&live(), from(other(with(&whole, 300), 7, true), 150, 149));
     let said = stage.look();
     assert!(
         said.contains(
@@ -188,7 +196,7 @@ fn what_was_deleted_before_it_was_read_is_told_as_a_gap() {
 fn a_journal_that_moves_from_memory_to_disk_is_not_read_twice() {
     let whole = fixture("many");
     let memory = live().replace("/var/", "/run/");
-    let stage = stage(&SPEC).file(&memory, with(&whole, 50));
+    let stage = stage(&SPEC).file("/etc/machine-id", MACHINE).file(&memory, with(&whole, 50));
     let _ = stage.look();
     stage.write(&memory, with(&whole, 60));
     assert_eq!(lines(&stage.look()), "10");
@@ -213,6 +221,23 @@ fn a_journal_that_cannot_be_read_is_a_problem_and_not_the_end() {
     assert_eq!(lines(&stage.look()), "0");
     stage.write(&live(), with(&fixture("many"), 20));
     assert_eq!(lines(&stage.look()), "10");
+}
+
+#[test]
+fn a_failure_is_not_over_while_the_journal_cannot_be_read() {
+    let whole = fixture("compact");
+    let stage = staged(&with(&whole, 0));
+    let _ = stage.look();
+    stage.write(&live(), &whole);
+    assert!(stage.look().contains("fact log_failure php_fatal@journal/app.service "));
+    stage.write(&live(), vec![0; whole.len()]);
+    stage.clock().advance(Duration::from_secs(9_000));
+    let said = stage.look();
+    assert!(said.contains("fact log_failure php_fatal@journal/app.service "), "{said}");
+    let why = format!("problem log_failure php_fatal@journal/app.service* {}: not a file of the journal\n", live());
+    assert!(said.contains(&why), "{said}");
+    stage.write(&live(), &whole);
+    assert!(!stage.look().contains("log_failure "));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::conf::{Conf, Text, site_name};
 use super::extract::{APACHE_NICKNAMES, Extractor};
@@ -13,6 +14,9 @@ use super::source::{Entry, What};
 
 /// A line with all that continue it.
 const MAX_LINE: usize = 64 << 10;
+
+/// Bytes of a path, and of the value of a variable.
+const MAX_PATH: usize = 4_096;
 
 /// Reads the configuration that begins at `path`.
 pub(super) fn read(conf: &mut Conf<'_>, path: &Path) {
@@ -22,6 +26,7 @@ pub(super) fn read(conf: &mut Conf<'_>, path: &Path) {
     let mut apache = Apache {
         root: root.to_owned(),
         formats: APACHE_NICKNAMES.iter().map(|(name, format)| ((*name).to_owned(), (*format).to_owned())).collect(),
+        ready: BTreeMap::new(),
         plain: None,
         variables: BTreeMap::new(),
         host: None,
@@ -31,8 +36,8 @@ pub(super) fn read(conf: &mut Conf<'_>, path: &Path) {
     apache.variables(conf, &folder.join("envvars"));
     apache.file(conf, path, 0);
     apache.close();
-    let mut whole: Vec<(Entry, bool)> =
-        std::mem::take(&mut apache.whole).into_iter().map(|line| (apache.entry(line), false)).collect();
+    let whole: Vec<Entry> = std::mem::take(&mut apache.whole).into_iter().map(|line| apache.entry(line)).collect();
+    let mut whole = conf.outer(path, whole.into_iter());
     for Host { site, lines } in std::mem::take(&mut apache.hosts) {
         let own: Vec<Entry> = lines.into_iter().map(|line| apache.entry(line)).collect();
         conf.site(site.as_deref(), &own, &mut whole);
@@ -45,8 +50,10 @@ pub(super) fn read(conf: &mut Conf<'_>, path: &Path) {
 struct Apache {
     root: PathBuf,
     formats: BTreeMap<String, String>,
+    /// By what is written in them; `None` for what is not understood.
+    ready: BTreeMap<String, Option<Arc<Extractor>>>,
     /// The last `LogFormat` without a name, which `TransferLog` uses.
-    plain: Option<String>,
+    plain: Option<Arc<str>>,
     variables: BTreeMap<String, String>,
     /// The virtual host that is being read.
     host: Option<Host>,
@@ -63,15 +70,21 @@ struct Host {
 struct Line {
     what: What,
     path: String,
-    format: Option<String>,
+    format: Option<Arc<str>>,
     named_by: Option<u32>,
 }
 
 impl Apache {
-    fn entry(&self, line: Line) -> Entry {
+    fn entry(&mut self, line: Line) -> Entry {
         let Line { what, path, format, named_by } = line;
         // Either a name, or the format itself.
-        let format = format.and_then(|format| Extractor::apache(self.formats.get(&format).unwrap_or(&format)));
+        let format = format.and_then(|format| {
+            let text = self.formats.get(&*format).map_or(&*format, String::as_str);
+            if !self.ready.contains_key(text) {
+                self.ready.insert(text.to_owned(), Extractor::apache(text).map(Arc::new));
+            }
+            self.ready.get(text)?.clone()
+        });
         Entry { what, path, format, named_by }
     }
 
@@ -83,7 +96,7 @@ impl Apache {
                 continue;
             };
             let value = value.trim_matches(['"', '\'']).replace("${SUFFIX}", "").replace("$SUFFIX", "");
-            if !value.contains(['$', '`']) {
+            if !value.contains(['$', '`']) && conf.has_room(path, name.len() + value.len()) {
                 self.variables.insert(name.trim().to_owned(), value);
             }
         }
@@ -93,14 +106,16 @@ impl Apache {
         let Some(Text { text, owner }) = conf.read(path, depth) else { return };
         let mut whole = String::new();
         for line in text.lines() {
+            if whole.len() + line.len() > MAX_LINE {
+                conf.problem(path, "a line is longer than what is looked at");
+                whole.clear();
+                continue;
+            }
             if let Some(begin) = line.strip_suffix('\\') {
                 whole.push_str(begin);
-                if whole.len() <= MAX_LINE {
-                    continue;
-                }
-            } else {
-                whole.push_str(line);
+                continue;
             }
+            whole.push_str(line);
             let words = words(&whole);
             whole.clear();
             if let Some((name, arguments)) = words.split_first() {
@@ -120,19 +135,21 @@ impl Apache {
                     self.file(conf, &path, depth + 1);
                 }
             }
-            ("serverroot", [path, ..]) => self.root = PathBuf::from(path),
+            ("serverroot", [path, ..]) if path.len() <= MAX_PATH => self.root = PathBuf::from(path),
             ("define", [name, value, ..]) => {
-                if let Some(value) = self.expanded(value) {
+                if let Some(value) = self.expanded(value)
+                    && conf.has_room(Path::new(name), name.len() + value.len())
+                {
                     self.variables.insert(name.clone(), value);
                 }
             }
-            ("logformat", [format, name, ..]) => {
+            ("logformat", [format, name, ..]) if conf.has_room(Path::new(name), format.len() + name.len()) => {
                 self.formats.insert(name.clone(), format.clone());
             }
-            ("logformat", [format]) => self.plain = Some(format.clone()),
+            ("logformat", [format]) => self.plain = Some(format.as_str().into()),
             ("<virtualhost", _) => {
                 self.close();
-                self.host = Some(Host::default());
+                self.host = conf.has_room(&self.root, 0).then(Host::default);
             }
             ("</virtualhost>", _) => self.close(),
             ("servername", [name, ..]) => {
@@ -143,10 +160,10 @@ impl Apache {
                 }
             }
             ("customlog" | "globallog", [path, format, ..]) => {
-                self.log(conf, What::ApacheAccess, path, Some(format.clone()), named_by);
+                self.log(conf, What::ApacheAccess, path, Some(format.as_str().into()), named_by);
             }
             ("transferlog", [path, ..]) => {
-                let format = self.plain.clone().unwrap_or_else(|| "common".to_owned());
+                let format = self.plain.clone().unwrap_or_else(|| "common".into());
                 self.log(conf, What::ApacheAccess, path, Some(format), named_by);
             }
             ("errorlog", [path, ..]) => self.log(conf, What::ApacheError, path, None, named_by),
@@ -154,7 +171,7 @@ impl Apache {
         }
     }
 
-    fn log(&mut self, conf: &mut Conf<'_>, what: What, path: &str, format: Option<String>, named_by: Option<u32>) {
+    fn log(&mut self, conf: &mut Conf<'_>, what: What, path: &str, format: Option<Arc<str>>, named_by: Option<u32>) {
         if path.starts_with('|') || path.starts_with("syslog") || path.starts_with("/dev/") || path.is_empty() {
             return;
         }
@@ -162,6 +179,9 @@ impl Apache {
             return conf.problem(Path::new(path), "has a variable that is not known");
         };
         let path = self.root.join(path).to_string_lossy().into_owned();
+        if !conf.has_room(Path::new(&path), path.len() + format.as_ref().map_or(0, |format| format.len())) {
+            return;
+        }
         let lines = self.host.as_mut().map_or(&mut self.whole, |host| &mut host.lines);
         lines.push(Line { what, path, format, named_by });
     }
@@ -170,7 +190,7 @@ impl Apache {
         self.hosts.extend(self.host.take());
     }
 
-    /// With variables replaced; `None` if one is not known.
+    /// With variables replaced; `None` if one is not known, or if it becomes longer than any path.
     fn expanded(&self, text: &str) -> Option<String> {
         let (mut found, mut rest) = (String::new(), text);
         while let Some((before, after)) = rest.split_once("${") {
@@ -178,9 +198,12 @@ impl Apache {
             found.push_str(before);
             found.push_str(self.variables.get(name)?);
             rest = next;
+            if found.len() > MAX_PATH {
+                return None;
+            }
         }
         found.push_str(rest);
-        Some(found)
+        (found.len() <= MAX_PATH).then_some(found)
     }
 }
 
@@ -258,6 +281,25 @@ mod tests {
                 "/var/log/apache2/error.log apache-error - 0",
                 "/var/log/apache2/other_vhosts_access.log apache-access b.example 1",
                 "problem ${NO}/x: has a variable that is not known",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_or_a_variable_without_measure_is_a_problem() {
+        let mut text = "Define a0 xxxxxxxxxxxxxxxx\n".to_owned();
+        for number in 1..20 {
+            let last = format!("${{a{}}}", number - 1);
+            text.push_str(&format!("Define a{number} {}\n", last.repeat(16)));
+        }
+        text.push_str(&format!("CustomLog /${{a19}} common\nLogFormat \"{}\" x\nErrorLog /e", "y".repeat(1 << 20)));
+        let stage = stage(&SPEC).file("/etc/apache2/apache2.conf", text);
+        assert_eq!(
+            found(&stage, "/etc/apache2/apache2.conf"),
+            [
+                "/e apache-error - 0",
+                "problem /${a19}: has a variable that is not known",
+                "problem /etc/apache2/apache2.conf: a line is longer than what is looked at"
             ]
         );
     }

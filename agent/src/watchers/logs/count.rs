@@ -1,9 +1,10 @@
 //! Requests by site: counted for good, in the cursor; how long they took, for the time from one telling to the next.
 
-use plumb_proto::untrusted::Untrusted;
+use plumb_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
+use super::conf::site_name;
 use super::extract::Hit;
 use crate::watcher::Look;
 
@@ -12,7 +13,9 @@ const MAX_SITES: usize = 100;
 /// The site of what belongs to none, or to one that cannot be told.
 pub(super) const NONE: &str = "_";
 /// All further sites.
-const OTHER: &str = "(other)";
+pub(super) const OTHER: &str = "(other)";
+/// A site without requests for so many seconds makes room for another.
+const FORGET: i64 = 7 * 86_400;
 /// Classes of status (RFC 9110, 15), and what is none.
 const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"];
 /// Quantiles that are told, with their label.
@@ -32,6 +35,9 @@ struct Site {
     name: String,
     requests: [u64; CLASSES.len()],
     bytes: u64,
+    /// When it had its last request, in seconds.
+    #[serde(default)]
+    last: i64,
     /// Not kept: it is of the last minute.
     #[serde(skip)]
     seconds: Option<DDSketch>,
@@ -46,7 +52,7 @@ impl Sites {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// The place of a site. `hint` is where it mostly is.
+    /// The place of a site. `hint` is where it mostly is. What is no name of a site is none.
     pub(super) fn place(&mut self, name: &[u8], hint: usize) -> usize {
         let is = |site: &Site| site.name.as_bytes().eq_ignore_ascii_case(name);
         if self.0.get(hint).is_some_and(is) {
@@ -55,18 +61,25 @@ impl Sites {
         if let Some(at) = self.0.iter().position(is) {
             return at;
         }
-        if self.0.len() >= MAX_SITES && name != OTHER.as_bytes() {
-            return self.place(OTHER.as_bytes(), MAX_SITES);
+        let ours = [NONE, OTHER].into_iter().find(|ours| ours.as_bytes() == name).map(str::to_owned);
+        let named = ours.or_else(|| std::str::from_utf8(name).ok().and_then(site_name));
+        match named {
+            None => self.place(NONE.as_bytes(), 0),
+            Some(named) if named.as_bytes() != name => self.place(named.as_bytes(), hint), // written in another way
+            Some(named) if self.0.len() >= MAX_SITES && named != OTHER && named != NONE => {
+                self.place(OTHER.as_bytes(), MAX_SITES)
+            }
+            Some(name) => {
+                self.0.push(Site { name, requests: [0; CLASSES.len()], bytes: 0, last: 0, seconds: None });
+                self.0.len() - 1
+            }
         }
-        // It was named by the server's own configuration, but is the host's word nevertheless: printed escaped.
-        let name = Untrusted::from(name).to_string();
-        self.0.push(Site { name, requests: [0; CLASSES.len()], bytes: 0, seconds: None });
-        self.0.len() - 1
     }
 
     /// Counts a request.
-    pub(super) fn add(&mut self, place: usize, hit: &Hit<'_>) {
+    pub(super) fn add(&mut self, place: usize, hit: &Hit<'_>, now: Timestamp) {
         let Some(site) = self.0.get_mut(place) else { return };
+        site.last = now.millis() / 1_000;
         let class = usize::from(hit.status / 100).wrapping_sub(1).min(CLASSES.len() - 1);
         if let Some(count) = site.requests.get_mut(class) {
             *count += 1;
@@ -76,6 +89,19 @@ impl Sites {
             let fresh = || DDSketch::new(Config::new(ACCURACY, BUCKETS, LEAST));
             site.seconds.get_or_insert_with(fresh).add(seconds);
         }
+    }
+
+    /// Forgets sites without requests; `true` if there were any.
+    pub(super) fn forget(&mut self, now: Timestamp) -> bool {
+        let before = self.0.len();
+        self.0.retain(|site| (now.millis() / 1_000).saturating_sub(site.last) < FORGET);
+        self.0.len() != before
+    }
+
+    /// Why some sites are not counted apart, if that is so.
+    pub(super) fn beyond(&self) -> Option<String> {
+        let other = self.0.iter().any(|site| site.name == OTHER);
+        other.then(|| format!("more than {MAX_SITES} sites have requests: those that came last are counted together"))
     }
 
     /// Tells all that was met so far, and the times since the last telling.
@@ -106,6 +132,7 @@ pub(super) fn number(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watcher::testing::NOW;
 
     fn hit(status: u16, bytes: u64, seconds: f64) -> Hit<'static> {
         Hit { site: None, status, bytes, seconds: Some(seconds) }
@@ -116,7 +143,7 @@ mod tests {
         let mut sites = Sites::default();
         for number in 0..MAX_SITES + 50 {
             let at = sites.place(format!("s{number}.example").as_bytes(), 0);
-            sites.add(at, &hit(200, 1, 0.1));
+            sites.add(at, &hit(200, 1, 0.1), NOW);
         }
         assert_eq!(sites.0.len(), MAX_SITES + 1);
         assert_eq!((sites.0[MAX_SITES].name.as_str(), sites.0[MAX_SITES].requests[1]), (OTHER, 50));
@@ -128,7 +155,7 @@ mod tests {
         let mut sites = Sites::default();
         let at = sites.place(b"a", 0);
         for status in [100, 200, 204, 301, 404, 500, 599, 600, 99, 0] {
-            sites.add(at, &hit(status, 10, 0.1));
+            sites.add(at, &hit(status, 10, 0.1), NOW);
         }
         let kept = Sites::decode(&sites.encode());
         assert_eq!((kept.0[0].requests, kept.0[0].bytes), ([1, 2, 1, 1, 2, 3], 100));
@@ -140,11 +167,43 @@ mod tests {
     fn quantiles_are_off_by_two_percent_at_most() {
         let mut sites = Sites::default();
         let at = sites.place(b"a", 0);
-        (1..=10_000_u32).for_each(|n| sites.add(at, &hit(200, 0, f64::from(n) / 1000.0)));
+        (1..=10_000_u32).for_each(|n| sites.add(at, &hit(200, 0, f64::from(n) / 1000.0), NOW));
         let sketch = sites.0[0].seconds.take().unwrap();
         for (quantile, expected) in [(0.5, 5.0), (0.95, 9.5), (0.99, 9.9)] {
             let told = sketch.quantile(quantile).unwrap().unwrap();
             assert!((told / expected - 1.0).abs() < 0.021, "{quantile}: {told}");
         }
+    }
+
+    #[test]
+    fn what_is_no_name_of_a_site_is_none_and_each_name_has_one_place() {
+        let mut sites = Sites::default();
+        let long = "x".repeat(300);
+        for name in ["_", "a\u{202e}b", "a\"b", "../x", "", long.as_str()] {
+            assert_eq!(sites.place(name.as_bytes(), 0), 0, "{name}");
+        }
+        assert_eq!(sites.place(b"\xff", 0), 0);
+        for name in ["Shop.example", "shop.example.", "SHOP.EXAMPLE"] {
+            assert_eq!(sites.place(name.as_bytes(), 0), 1, "{name}");
+        }
+        let names: Vec<&str> = sites.0.iter().map(|site| site.name.as_str()).collect();
+        assert_eq!(names, [NONE, "shop.example"]);
+    }
+
+    #[test]
+    fn a_site_without_requests_makes_room() {
+        let mut sites = Sites::default();
+        for number in 0..=MAX_SITES {
+            let at = sites.place(format!("s{number}.example").as_bytes(), 0);
+            sites.add(at, &hit(200, 1, 0.1), NOW);
+        }
+        assert!(sites.beyond().is_some());
+        let later = NOW + std::time::Duration::from_secs(7 * 86_400 - 1);
+        let at = sites.place(b"s7.example", 0);
+        sites.add(at, &hit(200, 1, 0.1), later);
+        assert!(!sites.forget(later));
+        assert!(sites.forget(later + std::time::Duration::from_secs(1)));
+        assert_eq!((sites.0.len(), sites.0[0].requests[1], sites.beyond()), (1, 2, None));
+        assert_eq!(sites.place(b"new.example", 0), 1);
     }
 }

@@ -8,7 +8,7 @@ pub(super) const HEAD: usize = 1 << 10;
 /// Bytes before the place that was reached that must still be there.
 pub(super) const TAIL: usize = 64;
 /// Files that were read to their end and are still known, so that none is read again under another name.
-const FINISHED: usize = 16;
+const FINISHED: usize = 32;
 
 /// Some bytes of a file, as their number and FNV-1a (draft-eastlake-fnv).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +62,18 @@ pub(super) struct Counts {
     pub(super) gaps: u64,
 }
 
+/// Where to begin with a log that was not opened yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Begin {
+    /// It was opened, or it was not there when it was first looked for: what comes is new.
+    #[default]
+    Start,
+    /// At its end, since it was there before anybody looked.
+    End,
+    /// At its beginning, unless it is so big that most of it is old.
+    Young,
+}
+
 /// The cursor of one log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Saved {
@@ -77,6 +89,9 @@ pub(super) struct Saved {
     #[serde(default)]
     pub(super) left: i64,
     pub(super) counts: Counts,
+    /// Where it begins once it can be opened.
+    #[serde(default)]
+    pub(super) begin: Begin,
     /// Since when nobody names this log any more, in seconds.
     #[serde(default)]
     pub(super) unnamed: Option<i64>,

@@ -9,6 +9,8 @@ mod apache;
 mod nginx;
 mod value;
 
+use std::sync::Arc;
+
 use memchr::{memchr, memchr2};
 
 pub(super) use self::apache::NICKNAMES as APACHE_NICKNAMES;
@@ -68,11 +70,12 @@ impl Extractor {
     }
 
     /// The formats that are met where no configuration names one: vhost_combined, then combined and common.
-    pub(super) fn usual() -> Vec<Self> {
+    pub(super) fn usual() -> Vec<Arc<Self>> {
         // With a space at the end, after which there may be anything.
         ["%v:%p %h %l %u %t \"%r\" %>s %b ", "%h %l %u %t \"%r\" %>s %b "]
             .into_iter()
             .filter_map(Self::apache)
+            .map(Arc::new)
             .collect()
     }
 

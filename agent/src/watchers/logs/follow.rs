@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use plumb_proto::time::Timestamp;
 
-use super::cursor::{Counts, HEAD, Place, Print, Saved};
+use super::cursor::{Begin, Counts, HEAD, Place, Print, Saved};
 use super::lines::{self, At};
 use super::rotated;
 use crate::host::{ErrorKind, Host, HostError, HostFile, Identity, Kind};
@@ -23,6 +23,9 @@ use crate::host::{ErrorKind, Host, HostError, HostFile, Identity, Kind};
 const KEPT: Duration = Duration::from_secs(600);
 /// Files of one log that wait to be read to their end.
 const MAX_OLD: usize = 16;
+
+/// A log that is met later is read from its beginning if it has no more bytes.
+const YOUNG: u64 = 1 << 20;
 
 /// Lines may have been lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,10 @@ pub(super) struct Log {
     pub(super) unnamed: Option<i64>,
     /// What came to be since it was last kept.
     pub(super) dirty: bool,
+    /// Files of its folder that were asked for since that was last paid.
+    pub(super) asked: u64,
+    /// Where the file at its path really lies, as last seen.
+    real: PathBuf,
     /// What was missed, until it is told.
     pub(super) gaps: Vec<Gap>,
     current: Option<Open>,
@@ -70,6 +77,11 @@ struct Old {
     still: bool,
 }
 
+/// Its writer may still go on with a file that was left then.
+fn is_recent(since: Timestamp, now: Timestamp) -> bool {
+    now.since(since) < KEPT && since <= now
+}
+
 /// What reading needs.
 pub(super) struct Reading<'a> {
     pub(super) now: Timestamp,
@@ -88,6 +100,8 @@ impl Log {
             counts: saved.counts.clone(),
             unnamed: saved.unnamed,
             dirty: false,
+            asked: 0,
+            real: PathBuf::from(path),
             gaps: Vec::new(),
             current: saved.current.as_ref().map(closed),
             old: saved.old.iter().map(|place| Old { open: closed(place), since: None, still: false }).collect(),
@@ -98,13 +112,15 @@ impl Log {
         }
     }
 
+    /// One that is met for the first time. What cannot be opened now begins there when it can be.
+    pub(super) fn met(path: &str, begin: Begin) -> Self {
+        Self { dirty: true, ..Self::resumed(path, Saved { begin, ..Saved::default() }) }
+    }
+
     /// One whose cursor cannot be read: it goes on where the file ends now.
-    pub(super) fn astray(path: &str, host: &Host, now: Timestamp) -> Self {
-        let mut log = Self::resumed(path, Saved::default());
-        // What cannot be read now is told when it is looked at.
-        let _ = log.begin_at_end(host, now);
-        log.counts.gaps = 1;
-        log.gaps.push(Gap { bytes: None, why: "was left at a place that is not known any more" });
+    pub(super) fn astray(path: &str) -> Self {
+        let mut log = Self::met(path, Begin::End);
+        log.miss_bytes(None, "was left at a place that is not known any more");
         log
     }
 
@@ -143,6 +159,8 @@ impl Log {
                 self.leave(host, before, now, "was removed");
             }
             self.seen = None;
+            self.dirty |= self.saved.begin != Begin::Start;
+            self.saved.begin = Begin::Start;
             return Ok(());
         };
         let held = self.current.as_mut().and_then(|open| open.file.take());
@@ -158,12 +176,13 @@ impl Log {
         };
         let (device, inode) = file.meta().identity.inode();
         let modified = meta.identity.modified().millis();
+        self.moved(host, &mut file);
         match self.current.take() {
             Some(mut open) if (open.place.device, open.place.inode) == (device, inode) => {
                 if rotated::continues(&mut file, &open.place) {
                     if open.place.head.len() == 0 {
                         // It was empty: what was written may have been copied away and emptied since.
-                        let around = rotated::around(host, &self.path, (0, 0));
+                        let around = self.around(host, (0, 0));
                         self.take_between(host, around, open.place.modified, (device, inode), now);
                     }
                     open.place.modified = modified;
@@ -191,7 +210,7 @@ impl Log {
                     }
                     _ => {
                         if known {
-                            let around = rotated::around(host, &self.path, (0, 0));
+                            let around = self.around(host, (0, 0));
                             self.take_between(host, around, self.saved.left, (device, inode), now);
                         } else {
                             self.remember_rotated(host);
@@ -201,26 +220,49 @@ impl Log {
                 }
             }
         }
+        if let Some(Open { file: Some(file), .. }) = &self.current {
+            file.path().clone_into(&mut self.real);
+        }
+        self.begin();
         (self.seen, self.size) = (identity, meta.size);
         (self.dirty, self.unread) = (true, true);
         Ok(())
     }
 
-    /// Begins where the file ends now: what is in it already is nobody's news.
-    pub(super) fn begin_at_end(&mut self, host: &Host, now: Timestamp) -> Result<(), HostError> {
-        self.notice(host, now)?;
-        if let Some(Open { place, file: Some(file) }) = &mut self.current {
-            begin::to_end(place, file);
+    /// Knows a file again that has another device or inode since the last start: disks get other numbers when they are
+    /// mounted, and logs are moved to other disks.
+    fn moved(&mut self, host: &Host, file: &mut HostFile) {
+        let (device, inode) = file.meta().identity.inode();
+        let Some(Open { place, file: None }) = &self.current else { return };
+        let was = (place.device, place.inode);
+        let is_it = was != (device, inode)
+            && (place.head.len() > 0 || was.1 == inode)
+            && rotated::continues(file, place)
+            && !self.around(host, (0, 0)).plain.iter().any(|copy| copy.meta.identity.inode() == was);
+        if let Some(open) = self.current.as_mut().filter(|_| is_it) {
+            (open.place.device, open.place.inode) = (device, inode);
         }
-        Ok(())
     }
 
-    /// Bytes of the file at the path that were not read.
-    pub(super) fn ahead(&mut self) -> u64 {
-        match &mut self.current {
-            Some(Open { place, file: Some(file) }) => rotated::size(file).saturating_sub(place.offset),
-            _ => 0,
+    /// Goes to where a log begins that is opened for the first time.
+    fn begin(&mut self) {
+        let Some(Open { place, file: Some(file) }) = &mut self.current else { return };
+        let ahead = rotated::size(file).saturating_sub(place.offset);
+        match std::mem::take(&mut self.saved.begin) {
+            Begin::Start => {}
+            Begin::Young if ahead <= YOUNG => {}
+            Begin::Young => {
+                begin::to_end(place, file);
+                self.miss_bytes(Some(ahead), "was met when it was long already");
+            }
+            Begin::End => begin::to_end(place, file),
         }
+    }
+
+    /// Notes that lines may have been lost.
+    fn miss_bytes(&mut self, bytes: Option<u64>, why: &'static str) {
+        self.counts.gaps += 1;
+        self.gaps.push(Gap { bytes, why });
     }
 
     /// Hands out the lines that there are; `true` if there may be more.
@@ -236,19 +278,28 @@ impl Log {
         self.find_old(host, reading.now);
         let mut at = 0;
         while let Some(old) = self.old.get_mut(at) {
-            self.dirty |= read_file(&mut old.open, reading, line).map_err(|error| failed(&error, &self.path))?;
+            match read_file(&mut old.open, reading, line) {
+                Ok(changed) => self.dirty |= changed,
+                // It must not keep those that follow from being read.
+                Err(_) => {
+                    self.let_go(at, "could not be read to its end");
+                    continue;
+                }
+            }
             if !old.open.place.at_end {
                 return Ok(true);
             }
             let since = *old.since.get_or_insert(reading.now);
-            if !old.still && reading.now.since(since) < KEPT && since <= reading.now {
+            if !old.still && is_recent(since, reading.now) {
                 at += 1;
                 continue;
             }
             let mut old = self.old.remove(at);
             if let Some(file) = &mut old.open.file {
                 let place = At { offset: old.open.place.offset, skipping: old.open.place.skipping, ended: true };
-                lines::last_line(file, &place, reading.buffer, line).map_err(|error| failed(&error, &self.path))?;
+                if lines::last_line(file, &place, reading.buffer, line).is_err() {
+                    self.miss_bytes(None, "could not be read to its end");
+                }
             }
             self.saved.finish(old.open.place.head);
             self.dirty = true;

@@ -5,32 +5,48 @@ use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use crate::host::pattern::matches;
-use crate::host::{Host, HostError, Identity, Kind};
+use crate::host::{ErrorKind, Host, HostError, Identity, Kind};
 
 /// Paths that one pattern may lead to.
 const MAX_PATHS: usize = 1_024;
+/// Folders that all patterns together may list, and paths that they may ask for.
+const MAX_ASKED: usize = 50_000;
+/// Places whose change is noticed.
+const MAX_NOTED: usize = 10_000;
+const TOO_MUCH: &str = "patterns stand for more than is looked at";
 const SITE: &str = "{site}";
 
 /// What was looked at to find logs, as it was: when none of it has changed, there is nothing new to find.
 #[derive(Debug, Default)]
-pub(super) struct Seen(BTreeMap<PathBuf, Option<Identity>>);
+pub(super) struct Seen {
+    paths: BTreeMap<PathBuf, Option<Identity>>,
+    /// Folders that were listed, and paths that were asked for.
+    asked: usize,
+}
 
 impl Seen {
     /// Notes a file or folder that there may be.
     pub(super) fn note(&mut self, host: &Host, path: &Path) {
-        if !self.0.contains_key(path) {
-            self.0.insert(path.to_owned(), host.stat(path).ok().map(|meta| meta.identity));
+        // What is beyond is found when everything is looked for anyway.
+        if self.paths.len() < MAX_NOTED && !self.paths.contains_key(path) {
+            self.paths.insert(path.to_owned(), host.stat(path).ok().map(|meta| meta.identity));
         }
     }
 
     /// All of it.
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.0.keys().map(PathBuf::as_path)
+        self.paths.keys().map(PathBuf::as_path)
+    }
+
+    /// Whether so much more may be asked.
+    fn may_ask(&mut self, count: usize) -> bool {
+        self.asked = self.asked.saturating_add(count);
+        self.asked <= MAX_ASKED
     }
 
     /// Whether anything is not as it was.
     pub(super) fn has_changed(&self, host: &Host) -> bool {
-        self.0.iter().any(|(path, was)| host.stat(path).ok().map(|meta| meta.identity) != *was)
+        self.paths.iter().any(|(path, was)| host.stat(path).ok().map(|meta| meta.identity) != *was)
     }
 }
 
@@ -51,6 +67,10 @@ pub(super) fn expand(
         }
         let mut next = Vec::new();
         for (folder, site) in here {
+            if next.len() >= MAX_PATHS || !seen.may_ask(1) {
+                failed(ErrorKind::Io(TOO_MUCH).at(pattern));
+                break;
+            }
             let listed = host.resolve(&folder).and_then(|real| {
                 seen.note(host, &real);
                 host.list(&real)
@@ -70,8 +90,15 @@ pub(super) fn expand(
                 next.push((folder.join(OsString::from(&entry.name)), found.or_else(|| site.clone())));
             }
         }
-        next.truncate(MAX_PATHS);
+        if next.len() > MAX_PATHS {
+            failed(ErrorKind::Io(TOO_MUCH).at(pattern));
+            next.truncate(MAX_PATHS);
+        }
         here = next;
+    }
+    if !seen.may_ask(here.len()) {
+        failed(ErrorKind::Io(TOO_MUCH).at(pattern));
+        return Vec::new();
     }
     here.retain(|(path, _)| {
         let found = host.stat(path);

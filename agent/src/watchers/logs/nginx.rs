@@ -7,12 +7,20 @@ mod token;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use self::token::{Token, tokens};
 use super::conf::{Conf, Text, site_name};
 use super::extract::{Extractor, NGINX_COMBINED};
 use super::source::{Entry, What};
 
+/// Formats by name; `None` for what is not understood.
+type Formats = BTreeMap<String, Option<Arc<Extractor>>>;
+
+/// Words of one directive that are looked at.
+const MAX_WORDS: usize = 1_000;
+/// Blocks in blocks.
+const MAX_BLOCKS: usize = 100;
 /// Where relative paths of logs begin, as distributions build nginx.
 const PREFIX: &str = "/usr/share/nginx";
 
@@ -24,8 +32,10 @@ pub(super) fn read(conf: &mut Conf<'_>, path: &Path) {
         Nginx { base, formats, blocks: vec![Block::new("main", None)], whole: Vec::new(), servers: Vec::new() };
     nginx.file(conf, path, 0);
     let Nginx { formats, servers, mut whole, blocks, .. } = nginx;
+    let ready = |format: Option<String>| Extractor::nginx(&format?).map(Arc::new);
+    let formats: Formats = formats.into_iter().map(|(name, format)| (name, ready(format))).collect();
     whole.extend(blocks.into_iter().flat_map(|block| block.lines)); // outside of every block
-    let mut outer: Vec<(Entry, bool)> = whole.into_iter().map(|line| (line.entry(&formats), false)).collect();
+    let mut outer = conf.outer(path, whole.into_iter().map(|line| line.entry(&formats)));
     for (site, lines) in servers {
         let own: Vec<Entry> = lines.into_iter().map(|line| line.entry(&formats)).collect();
         conf.site(site.as_deref(), &own, &mut outer);
@@ -64,10 +74,10 @@ struct Line {
 }
 
 impl Line {
-    fn entry(self, formats: &BTreeMap<String, Option<String>>) -> Entry {
+    fn entry(self, formats: &Formats) -> Entry {
         let Self { path, format, named_by } = self;
         let what = if format.is_some() { What::NginxAccess } else { What::NginxError };
-        let format = format.and_then(|name| Extractor::nginx(formats.get(&name)?.as_ref()?));
+        let format = format.and_then(|name| formats.get(&name)?.clone());
         Entry { what, path, format, named_by }
     }
 }
@@ -79,7 +89,12 @@ impl Nginx {
         let bottom = self.blocks.len();
         for token in tokens(&text) {
             match token {
-                Token::Word(word) => words.push(word),
+                Token::Word(word) if words.len() < MAX_WORDS => words.push(word),
+                Token::Word(_) => {}
+                Token::Open if self.blocks.len() >= MAX_BLOCKS => {
+                    conf.problem(path, "more blocks lie in each other than are looked at");
+                    break;
+                }
                 Token::End => {
                     self.directive(conf, &std::mem::take(&mut words), owner, depth);
                 }
@@ -88,22 +103,23 @@ impl Nginx {
                     self.blocks.push(Block::new(&name, None));
                 }
                 // A file cannot close what another one has opened.
-                Token::Close if self.blocks.len() > bottom => self.close(),
+                Token::Close if self.blocks.len() > bottom => self.close(conf, path),
                 Token::Close => conf.problem(path, "a block is closed that was not opened"),
             }
         }
         if self.blocks.len() > bottom {
             conf.problem(path, "a block is not closed");
             while self.blocks.len() > bottom {
-                self.close();
+                self.close(conf, path);
             }
         }
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, conf: &mut Conf<'_>, path: &Path) {
         let Some(block) = self.blocks.pop() else { return };
         match block.name.as_str() {
-            "server" if !self.in_other_protocol() => self.servers.push((block.site, block.lines)),
+            "server" if self.in_other_protocol() || !conf.has_room(path, 0) => {}
+            "server" => self.servers.push((block.site, block.lines)),
             "http" => self.whole.extend(block.lines),
             _ => {}
         }
@@ -125,6 +141,9 @@ impl Nginx {
                 let parts = parts.strip_prefix(&["escape=json".to_owned()]).unwrap_or(parts);
                 let parts = parts.strip_prefix(&["escape=default".to_owned()]).unwrap_or(parts);
                 let format = parts.concat();
+                if !conf.has_room(Path::new(name), name.len() + format.len()) {
+                    return;
+                }
                 let known = self.formats.entry(name.clone()).or_insert_with(|| Some(format.clone()));
                 if known.as_ref() != Some(&format) {
                     *known = None;
@@ -141,19 +160,22 @@ impl Nginx {
                     return;
                 }
                 let format = rest.iter().find(|word| !word.contains('=')).map_or("combined", String::as_str);
-                self.log(path, Some(format.to_owned()), owner);
+                self.log(conf, path, Some(format.to_owned()), owner);
             }
-            ("error_log", [path, ..]) => self.log(path, None, owner),
+            ("error_log", [path, ..]) => self.log(conf, path, None, owner),
             _ => {}
         }
     }
 
-    fn log(&mut self, path: &str, format: Option<String>, named_by: Option<u32>) {
+    fn log(&mut self, conf: &mut Conf<'_>, path: &str, format: Option<String>, named_by: Option<u32>) {
         let elsewhere = ["syslog:", "memory:", "/dev/"].iter().any(|begin| path.starts_with(begin));
         if elsewhere || self.in_other_protocol() || path.contains('$') || matches!(path, "off" | "stderr" | "") {
             return;
         }
         let path = Path::new(PREFIX).join(path).to_string_lossy().into_owned();
+        if !conf.has_room(Path::new(&path), path.len() + format.as_ref().map_or(0, String::len)) {
+            return;
+        }
         // What a location writes is the server's.
         let place = self.blocks.iter().rposition(|block| block.name == "server").unwrap_or(self.blocks.len() - 1);
         if let Some(block) = self.blocks.get_mut(place) {

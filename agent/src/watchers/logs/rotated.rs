@@ -8,10 +8,13 @@ use crate::host::{Host, HostFile, Kind, Meta};
 
 /// Rotated files of one log that are looked at, newest first.
 const MAX_FILES: usize = 64;
+/// Digits of a date.
+const DATE: usize = 8;
 /// Ends of compressed files.
 const COMPRESSED: [&str; 6] = ["gz", "xz", "zst", "bz2", "lz4", "Z"];
 
 /// A file beside a log that goes by its name, or may be it.
+#[derive(Clone)]
 pub(super) struct Sibling {
     pub(super) path: PathBuf,
     pub(super) meta: Meta,
@@ -26,6 +29,8 @@ pub(super) struct Siblings {
     pub(super) compressed: Vec<Sibling>,
     /// The file with the inode that was asked for, whatever its name.
     pub(super) same: Option<Sibling>,
+    /// Files that had to be asked for.
+    pub(super) asked: u64,
 }
 
 /// Looks around a log, also for a file by its device and inode.
@@ -36,50 +41,61 @@ pub(super) fn around(host: &Host, log: &Path, wanted: (u64, u64)) -> Siblings {
     };
     let Ok(folder) = host.resolve(folder) else { return found };
     let Ok(entries) = host.list(&folder) else { return found };
-    for entry in entries.into_iter().filter(|entry| entry.kind == Kind::File) {
+    let mut others = Vec::new();
+    for entry in entries.into_iter().filter(|entry| entry.kind == Kind::File && entry.name != base) {
+        let Some(compressed) = entry.name.to_str().and_then(|name| rotated(base, name)) else {
+            others.push(entry.name);
+            continue;
+        };
+        found.asked += 1;
         let path = folder.join(&entry.name);
-        let name = entry.name.to_str().filter(|name| *name != base);
         let Ok(meta) = host.stat(&path) else { continue };
-        let sibling = Sibling { path, meta };
-        match name.and_then(|name| rotated(base, name)) {
-            Some(true) => found.compressed.push(sibling),
-            Some(false) => found.plain.push(sibling),
-            None if meta.identity.inode() == wanted && entry.name != base => found.same = Some(sibling),
-            None => {}
-        }
+        let list = if compressed { &mut found.compressed } else { &mut found.plain };
+        list.push(Sibling { path, meta });
     }
     for list in [&mut found.plain, &mut found.compressed] {
         list.sort_by_key(|sibling| sibling.meta.identity.modified());
         let over = list.len().saturating_sub(MAX_FILES);
         list.drain(..over);
     }
-    if let Some(at) = found.plain.iter().position(|sibling| sibling.meta.identity.inode() == wanted) {
-        let Sibling { path, meta } = &found.plain[at];
-        found.same = Some(Sibling { path: path.clone(), meta: *meta });
+    if wanted == (0, 0) {
+        return found;
+    }
+    let is_wanted = |sibling: &Sibling| sibling.meta.identity.inode() == wanted;
+    found.same = found.plain.iter().find(|sibling| is_wanted(sibling)).cloned();
+    for name in others {
+        if found.same.is_some() {
+            break;
+        }
+        found.asked += 1;
+        let path = folder.join(name);
+        found.same = host.stat(&path).ok().map(|meta| Sibling { path, meta }).filter(is_wanted);
     }
     found
 }
 
 /// Whether `name` is a rotated copy of `base`, and if so whether it is compressed: `x.log.1`, `x.log-20261121.gz`,
 /// `x-20261121.log`, `x.log.old`.
-fn rotated(base: &str, name: &str) -> Option<bool> {
+pub(super) fn rotated(base: &str, name: &str) -> Option<bool> {
     let (name, compressed) = match name.rsplit_once('.') {
         Some((plain, end)) if COMPRESSED.contains(&end) => (plain, true),
         _ => (name, false),
     };
-    let is_number = |text: &str| {
-        text.bytes().any(|byte| byte.is_ascii_digit())
+    // Behind the whole name any number will do; within it only a date, as `redis-6380.log` is a log of its own.
+    let is_number = |text: &str, digits: usize| {
+        text.starts_with(['.', '-', '_'])
+            && text.bytes().filter(u8::is_ascii_digit).count() >= digits
             && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_' | b'T'))
     };
     if name == base {
         return compressed.then_some(true); // x.log.gz
     }
     if let Some(rest) = name.strip_prefix(base) {
-        return (is_number(rest) || rest == ".old").then_some(compressed);
+        return (is_number(rest, 1) || rest == ".old").then_some(compressed);
     }
     let (stem, end) = base.rsplit_once('.')?;
     let rest = name.strip_prefix(stem)?.strip_suffix(end)?.strip_suffix('.')?;
-    is_number(rest).then_some(compressed)
+    is_number(rest, DATE).then_some(compressed)
 }
 
 /// Bytes of a file from `from` on.
@@ -160,10 +176,29 @@ mod tests {
             "access.log.1.tmp",
             "access_ssl.log",
             "my-access.log.1",
+            "access-6380.log",
+            "access0.log",
+            "access20261121.log",
+            "access.log1",
         ] {
             assert_eq!(rotated("access.log", name), None, "{name}");
         }
         assert_eq!(rotated("messages", "messages-20261121"), Some(false));
         assert_eq!(rotated("access_log", "access_log.processed"), None);
+    }
+
+    #[test]
+    fn of_a_folder_full_of_other_logs_only_copies_are_asked_for() {
+        let mut stage = crate::watcher::testing::stage(&crate::watchers::logs::SPEC);
+        for number in 0..200 {
+            stage =
+                stage.file(&format!("/var/log/site{number}.log"), "").file(&format!("/var/log/site{number}.log.1"), "");
+        }
+        let around = |wanted| around(stage.host(), Path::new("/var/log/site7.log"), wanted);
+        assert_eq!((around((0, 0)).plain.len(), around((0, 0)).asked), (1, 1));
+        let copy = around((0, 0)).plain.remove(0);
+        let inode = copy.meta.identity.inode();
+        assert_eq!((around(inode).same.map(|same| same.path), around(inode).asked), (Some(copy.path), 1));
+        assert_eq!(around((1, 1)).asked, 399);
     }
 }

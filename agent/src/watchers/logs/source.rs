@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::extract::Extractor;
 use crate::failures::Origin;
+
+/// Formats of one log.
+const MAX_FORMATS: usize = 16;
 
 /// What is written in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
@@ -100,7 +104,7 @@ pub(super) struct Source {
     /// The site that all of it speaks of.
     pub(super) site: Option<String>,
     /// The formats of its lines, in the order in which they are tried; none is known if empty.
-    pub(super) formats: Vec<Extractor>,
+    pub(super) formats: Vec<Arc<Extractor>>,
     /// Who owns the configuration that names it, unless that is the system: it must be that user's log too.
     pub(super) named_by: Option<u32>,
 }
@@ -113,7 +117,7 @@ pub(super) struct Named(BTreeMap<String, Naming>);
 struct Naming {
     what: What,
     sites: BTreeSet<Option<String>>,
-    formats: Vec<Extractor>,
+    formats: Vec<Arc<Extractor>>,
     unclear: bool,
     named_by: Option<u32>,
 }
@@ -124,7 +128,7 @@ pub(super) struct Entry {
     pub(super) what: What,
     pub(super) path: String,
     /// `None`: it has none, as a log of errors, or it is not understood.
-    pub(super) format: Option<Extractor>,
+    pub(super) format: Option<Arc<Extractor>>,
     pub(super) named_by: Option<u32>,
 }
 
@@ -139,12 +143,14 @@ impl Named {
             unclear: false,
             named_by: *named_by,
         });
-        naming.sites.insert(site);
+        if naming.sites.len() < 2 {
+            naming.sites.insert(site); // with a second one, it is nobody's
+        }
         naming.named_by = naming.named_by.or(*named_by);
         match format {
-            Some(format) if !naming.formats.contains(format) => naming.formats.push(format.clone()),
-            Some(_) => {}
-            None => naming.unclear = true,
+            Some(format) if naming.formats.contains(format) => {}
+            Some(format) if naming.formats.len() < MAX_FORMATS => naming.formats.push(Arc::clone(format)),
+            _ => naming.unclear = true,
         }
     }
 

@@ -7,13 +7,14 @@ mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use plumb_proto::model::{Severity, Value};
 use plumb_proto::time::Timestamp;
 
 use super::count::{NONE, Sites};
-use super::cursor::Saved;
+use super::cursor::{Begin, Saved};
 use super::discover::Found;
 use super::extract::Extractor;
 use super::follow::{Log, Reading};
@@ -24,10 +25,10 @@ use crate::watcher::Look;
 
 /// Bytes that are read in one slice of time.
 const SLICE: u64 = 4 << 20;
+/// Bytes that could be read in the time that asking for one file takes.
+const ASKED: u64 = 2 << 10;
 /// Slices of one look; a log that grows faster than it is read waits for the next one.
 const MAX_SLICES: u32 = 128;
-/// A log that is met later is read from its beginning if it has no more bytes.
-const YOUNG: u64 = 1 << 20;
 /// Places of logs that may come, and configurations, that wake the watcher.
 const WAKING: usize = 256;
 /// So often it is asked whether there are other logs, if anything has changed where they are named.
@@ -47,6 +48,8 @@ pub(super) struct State {
     /// There was a look before, in this process or an earlier one: what appears now is new.
     begun: bool,
     logs: BTreeMap<String, Followed>,
+    /// Logs whose cursors are to be forgotten.
+    forgotten: Vec<String>,
     sites: Sites,
     tally: Tally,
     sites_dirty: bool,
@@ -67,6 +70,8 @@ pub(super) struct State {
 struct Followed {
     log: Log,
     source: Option<Source>,
+    /// Nobody names it any more: what is in it is read, and then no more.
+    ends: bool,
     /// Why it cannot be read, and what would help.
     problem: Option<(String, &'static str)>,
     /// Where its site was counted last.
@@ -90,7 +95,7 @@ impl State {
         let logs = list.into_iter().map(|path| {
             let log = match Saved::decode(&read(&format!("log:{path}"))) {
                 Some(saved) => Log::resumed(&path, saved),
-                None => Log::astray(&path, look.host, look.now),
+                None => Log::astray(&path),
             };
             (path, Followed::new(log))
         });
@@ -119,36 +124,28 @@ impl State {
 
     /// Takes up the logs that were found.
     pub(super) fn take_up(&mut self, look: &Look<'_>, found: Found) {
-        let Found { sources, problems, beyond, seen } = found;
+        let Found { sources, problems, beyond, seen, .. } = found;
         let now = look.now.millis() / 1_000;
         for (path, followed) in &mut self.logs {
             // One that is being rotated may be missing from its place for a moment.
-            if !sources.contains_key(path) && look.host.stat(path).is_ok() {
-                followed.source = None;
-            }
-            let named = followed.source.is_some() || sources.contains_key(path);
+            followed.ends = !sources.contains_key(path) && look.host.stat(path).is_ok();
+            let named = sources.contains_key(path) || (followed.source.is_some() && !followed.ends);
             let unnamed = if named { None } else { Some(followed.log.unnamed.unwrap_or(now)) };
             followed.log.dirty |= followed.log.unnamed != unnamed;
             followed.log.unnamed = unnamed;
         }
-        let before = self.logs.len();
-        self.logs.retain(|_, followed| followed.log.unnamed.is_none_or(|since| (0..FORGET).contains(&(now - since))));
-        self.list_dirty |= self.logs.len() != before;
+        let is_old = |followed: &Followed| {
+            followed.log.unnamed.is_some_and(|since| !(0..FORGET).contains(&now.saturating_sub(since)))
+        };
+        let forgotten = self.logs.extract_if(.., |_, followed| is_old(followed)).map(|(path, _)| path);
+        self.forgotten.extend(forgotten);
+        self.list_dirty |= !self.forgotten.is_empty();
         for (path, source) in sources {
             let followed = self.logs.entry(path.clone()).or_insert_with(|| {
                 self.list_dirty = true;
-                let mut followed = Followed::new(Log::resumed(&path, Saved::default()));
-                followed.log.named_by = source.named_by;
-                followed.log.dirty = true;
-                // What cannot be read now is told when it is looked at.
-                let noticed = match self.begun {
-                    false => followed.log.begin_at_end(look.host, look.now),
-                    true => followed.log.notice(look.host, look.now),
-                };
-                if noticed.is_ok() && self.begun && followed.log.ahead() > YOUNG {
-                    let _ = followed.log.begin_at_end(look.host, look.now);
-                }
-                followed
+                let mut log = Log::met(&path, if self.begun { Begin::Young } else { Begin::End });
+                log.named_by = source.named_by;
+                Followed::new(log)
             });
             followed.log.named_by = source.named_by;
             followed.source = Some(source);
@@ -173,6 +170,8 @@ impl State {
         let mut budget = SLICE;
         while let Some(path) = todo.pop() {
             let more = self.read_log(look, &path, &mut budget);
+            let asked = self.logs.get_mut(&path).map_or(0, |followed| std::mem::take(&mut followed.log.asked));
+            budget = budget.saturating_sub(asked * ASKED);
             if more && self.slices < MAX_SLICES {
                 todo.push(path);
             }
@@ -198,11 +197,13 @@ impl State {
 
     fn read_log(&mut self, look: &mut Look<'_>, path: &str, budget: &mut u64) -> bool {
         let Some(followed) = self.logs.get_mut(path) else { return false };
-        let Followed { log, source, problem, site, .. } = followed;
+        let Followed { log, source: named, ends, problem, site, .. } = followed;
         let noticed = log.notice(look.host, look.now);
-        let Some(source) = source else {
+        let Some(source) = named else {
             // Nobody says what is in it, but that it went away unread is told nevertheless.
+            log.expire(look.now);
             tell_gaps(look, path, log);
+            *problem = noticed.err().map(|error| (error.kind.to_string(), error.hint()));
             return false;
         };
         let mut reading = Reading { now: look.now, buffer: &mut self.buffer, budget };
@@ -218,7 +219,10 @@ impl State {
                 })
             }
             None => {
-                let (sites, named) = (&mut self.sites, source.site.as_deref().unwrap_or(NONE).as_bytes());
+                let (sites, own) = (&mut self.sites, source.site.as_deref().map(str::as_bytes));
+                // Whoever may write to a log may write any name into it: only the server's own logs are believed.
+                let shared = own.is_none() && source.named_by.is_none();
+                let named = own.unwrap_or(NONE.as_bytes());
                 let mut format = 0;
                 let dirty = &mut self.sites_dirty;
                 log.read(look.host, &mut reading, &mut |line, long| {
@@ -227,8 +231,8 @@ impl State {
                     match extract(&source.formats, &mut format, line) {
                         Some(hit) => {
                             *dirty = true;
-                            *site = sites.place(hit.site.unwrap_or(named), *site);
-                            sites.add(*site, &hit);
+                            *site = sites.place(hit.site.filter(|_| shared).unwrap_or(named), *site);
+                            sites.add(*site, &hit, look.now);
                         }
                         None => unknown += 1,
                     }
@@ -246,6 +250,9 @@ impl State {
             (Ok(more), noticed) => (more, noticed.err()),
         };
         *problem = error.map(|error| (error.kind.to_string(), error.hint()));
+        if *ends && !more {
+            *named = None;
+        }
         more
     }
 
@@ -255,6 +262,9 @@ impl State {
         for (path, followed) in self.logs.iter_mut().filter(|(_, followed)| followed.log.dirty) {
             look.set_cursor(&format!("log:{path}"), followed.log.save());
             changed = true;
+        }
+        for path in std::mem::take(&mut self.forgotten).iter().filter(|path| !self.logs.contains_key(*path)) {
+            look.set_cursor(&format!("log:{path}"), Vec::new());
         }
         if std::mem::take(&mut self.list_dirty) {
             let list: Vec<&String> = self.logs.keys().collect();
@@ -288,7 +298,7 @@ impl State {
 
 impl Followed {
     fn new(log: Log) -> Self {
-        Self { log, source: None, problem: None, site: 0, told: None }
+        Self { log, source: None, ends: false, problem: None, site: 0, told: None }
     }
 }
 
@@ -307,7 +317,7 @@ fn tell_gaps(look: &mut Look<'_>, path: &str, log: &mut Log) {
 }
 
 /// What a line of requests says, by the format that fitted last, or else by any.
-fn extract<'a>(formats: &[Extractor], last: &mut usize, line: &'a [u8]) -> Option<super::extract::Hit<'a>> {
+fn extract<'a>(formats: &[Arc<Extractor>], last: &mut usize, line: &'a [u8]) -> Option<super::extract::Hit<'a>> {
     if let Some(hit) = formats.get(*last).and_then(|format| format.extract(line)) {
         return Some(hit);
     }

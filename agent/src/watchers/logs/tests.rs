@@ -2,7 +2,9 @@
 
 mod follow;
 mod model;
+mod places;
 
+use std::fs;
 use std::path::Path;
 
 use std::time::Duration;
@@ -85,6 +87,31 @@ fn configuration_tells_sites_and_formats_and_times() {
 }
 
 #[test]
+fn a_line_names_a_site_only_in_a_log_that_belongs_to_none() {
+    let line = "other.example:443 192.0.2.1 - - [21/Nov/2026:10:01:02 +0000] \"GET / HTTP/2.0\" 500 7 \"-\" \"curl\"\n";
+    let (own, all) = ("/var/log/nginx/domains/a.example.log", "/var/log/apache2/other_vhosts_access.log");
+    let stage = stage(&SPEC).file(own, "").file(all, "");
+    stage.look();
+    stage.append(own, line);
+    stage.append(all, line.repeat(2));
+    let told = later(&stage);
+    assert!(told.contains("requests_total{site=\"a.example\",status=\"5xx\"} 1\n"), "{told}");
+    assert!(told.contains("requests_total{site=\"other.example\",status=\"5xx\"} 2\n"), "{told}");
+}
+
+#[test]
+fn more_sites_than_are_counted_are_a_problem() {
+    let all = "/var/log/apache2/other_vhosts_access.log";
+    let stage = stage(&SPEC).file(all, "");
+    stage.look();
+    for number in 0..101 {
+        stage.append(all, format!("s{number}.example:80 ::1 - - [x] \"GET / HTTP/2.0\" 200 7 \"-\" \"curl\"\n"));
+    }
+    let why = "problem log_source (other)* (other): more than 100 sites have requests: ";
+    assert!(later(&stage).contains(why));
+}
+
+#[test]
 fn known_failures_become_rows_and_events() {
     let log = "/var/log/php8.2-fpm.log";
     let stage = stage(&SPEC).file(log, "");
@@ -100,6 +127,39 @@ fn known_failures_become_rows_and_events() {
     stage.restart();
     let again = later(&stage);
     assert!(again.contains("fact log_failure ") && !again.contains("event "), "{again}");
+}
+
+#[test]
+fn a_failure_is_not_over_while_its_log_or_what_names_it_cannot_be_read() {
+    let (log, conf) = ("/srv/e.log", "/etc/nginx/nginx.conf");
+    let text = "http { error_log /srv/e.log; }";
+    let stage = stage(&SPEC).file(conf, text).file(log, "");
+    stage.look();
+    stage.append(log, "2026/11/21 10:01:02 [crit] 7#7: *1 open() \"/srv/x\" failed (24: Too many open files)\n");
+    let row = |told: &str| told.lines().find(|line| line.starts_with("fact log_failure ")).map(str::to_owned);
+    let told = later(&stage);
+    let key = row(&told).unwrap_or_default().split(' ').nth(2).unwrap_or_default().to_owned();
+    assert!(key.ends_with("@/srv/e.log"), "{told}");
+    let quiet = || stage.clock().advance(Duration::from_secs(9_000));
+    // A folder lies there now.
+    fs::rename(stage.host().full_path(Path::new(log)), stage.host().full_path(Path::new("/srv/away"))).unwrap();
+    fs::create_dir(stage.host().full_path(Path::new(log))).unwrap();
+    quiet();
+    let told = stage.look();
+    assert!(row(&told).is_some() && told.contains(&format!("problem log_failure {key}* {log}: ")), "{told}");
+    fs::remove_dir(stage.host().full_path(Path::new(log))).unwrap();
+    fs::rename(stage.host().full_path(Path::new("/srv/away")), stage.host().full_path(Path::new(log))).unwrap();
+    // Nobody can tell whether it is still named.
+    stage.remove(conf);
+    fs::create_dir(stage.host().full_path(Path::new(conf))).unwrap();
+    quiet();
+    let told = stage.look();
+    assert!(row(&told).is_some() && told.contains(&format!("problem log_failure {key}* {conf}: ")), "{told}");
+    fs::remove_dir(stage.host().full_path(Path::new(conf))).unwrap();
+    stage.write(conf, text);
+    quiet();
+    let told = stage.look();
+    assert!(row(&told).is_none() && !told.contains("problem"), "{told}");
 }
 
 #[test]
@@ -138,6 +198,43 @@ fn a_log_that_appears_is_read_from_its_beginning_and_a_big_one_from_its_end() {
     let told = later(&stage);
     assert!(told.contains("log_lines_total{log_source=\"/var/log/php8.2-fpm.log\"} 2"), "{told}");
     assert!(told.contains("log_lines_total{log_source=\"/var/log/kern.log\"} 0"), "{told}");
+    let gap = "event log_gap info /var/log/kern.log was met when it was long already: 2097152 bytes were not read x1\n";
+    assert!(told.contains(gap), "{told}");
+}
+
+#[test]
+fn logs_with_a_number_in_their_name_are_no_copies_and_copies_are_no_logs() {
+    let stage =
+        stage(&SPEC).file("/var/log/redis/redis-server.log", "").file("/var/log/redis/redis-server-6380.log", "");
+    stage.look();
+    let place = |name: &str| stage.host().full_path(Path::new(&format!("/var/log/redis/{name}")));
+    stage.append("/var/log/redis/redis-server-6380.log", "one\n");
+    stage.append("/var/log/redis/redis-server.log", "one\ntwo\n");
+    fs::rename(place("redis-server.log"), place("redis-server-20261121.log")).unwrap();
+    stage.append("/var/log/redis/redis-server.log", "three\n");
+    let _ = later(&stage);
+    let told = later(&stage);
+    assert_eq!(
+        samples(&told),
+        [
+            "log_lines_total{log_source=\"/var/log/redis/redis-server-6380.log\"} 1",
+            "log_lines_total{log_source=\"/var/log/redis/redis-server.log\"} 3",
+        ]
+    );
+}
+
+#[test]
+fn a_log_of_errors_is_not_taken_for_the_requests_of_a_site() {
+    let stage = stage(&SPEC)
+        .file("/var/log/apache2/domains/a.example.log", "")
+        .file("/var/log/apache2/domains/a.example.error.log", "");
+    let told = stage.look();
+    for row in [
+        "fact log_source /var/log/apache2/domains/a.example.error.log format=apache-error site=a.example ",
+        "fact log_source /var/log/apache2/domains/a.example.log format=apache-access site=a.example ",
+    ] {
+        assert!(told.contains(row), "{told}");
+    }
 }
 
 #[test]
@@ -149,6 +246,25 @@ fn a_look_reads_in_slices() {
     let (slices, told) = stage.slices();
     assert!((3..=5).contains(&slices), "{slices}");
     assert!(told.contains("requests_total{site=\"_\",status=\"2xx\"} 150000\n"), "{told}");
+}
+
+#[test]
+fn many_logs_that_are_rotated_at_once_are_looked_for_in_slices() {
+    let names = || (0..100).map(|number| format!("/var/log/redis/r{number}.log"));
+    let mut stage = stage(&SPEC);
+    for name in names() {
+        stage = stage.file(&name, "one\n");
+    }
+    stage.look();
+    stage.restart();
+    for name in names() {
+        stage.remove(&name);
+        stage.write(&format!("{name}.gz"), "gone");
+        stage.write(&name, "");
+    }
+    // Each is looked for among 200 files.
+    stage.clock().advance(MINUTE);
+    assert!(stage.slices().0 > 3);
 }
 
 #[test]

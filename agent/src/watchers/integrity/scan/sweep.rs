@@ -152,6 +152,11 @@ impl Scan {
     /// Rows of what is no tree any more go without a word: the tree's own row is gone.
     fn tidy(&mut self, look: &mut Look<'_>, effort: &mut Effort, now: Duration) -> bool {
         let Some(sweep) = &mut self.sweep else { return false };
+        if self.changed.problems.iter().any(|(name, _)| name.as_os_str().is_empty()) {
+            // Other trees may still be there: what names them could not be read.
+            (self.sweep, self.swept) = (None, Some(now));
+            return false;
+        }
         while !effort.is_spent(look) {
             effort.asked(1);
             let next = look.kept_after(&sweep.tidied).filter(|(key, _)| key.starts_with(b"d"));

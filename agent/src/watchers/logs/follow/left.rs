@@ -2,15 +2,24 @@
 
 use plumb_proto::time::Timestamp;
 
-use super::{Gap, Log, MAX_OLD, Old, Open, begin};
+use super::{Log, MAX_OLD, Old, Open, begin, is_recent};
 use crate::host::{Host, HostFile};
 use crate::watchers::logs::cursor::Place;
 use crate::watchers::logs::rotated::{self, Sibling, Siblings};
 
 impl Log {
+    /// What lies beside it; what that takes is counted.
+    pub(super) fn around(&mut self, host: &Host, wanted: (u64, u64)) -> Siblings {
+        // Where the path is a link, copies lie beside the file, not beside the link.
+        let real = host.resolve(&self.path).unwrap_or_else(|_| self.real.clone());
+        let around = rotated::around(host, &real, wanted);
+        self.asked += around.asked;
+        around
+    }
+
     /// The file at the path is the same one, but not its content.
     pub(super) fn emptied(&mut self, host: &Host, place: Place, but: (u64, u64), now: Timestamp) {
-        let mut around = rotated::around(host, &self.path, (0, 0));
+        let mut around = self.around(host, (0, 0));
         let copy = around.plain.iter().rposition(|sibling| {
             let opened = begin::open(host, &sibling.path, self.named_by);
             place.head.len() > 0 && opened.is_ok_and(|mut file| rotated::begins(&mut file, place.head))
@@ -20,7 +29,7 @@ impl Log {
             Some(at) => {
                 let copy = around.plain.remove(at);
                 since = copy.meta.identity.modified().millis();
-                self.finish_copy(host, &copy, &place);
+                self.finish_copy(host, &copy, &place, now);
             }
             None if place.offset == 0 && place.head.len() == 0 => {}
             None => self.miss(host, &around, &place, "was emptied or written anew"),
@@ -30,28 +39,28 @@ impl Log {
     }
 
     /// Reads the rest of a log from the copy that was taken of it before it was emptied.
-    fn finish_copy(&mut self, host: &Host, copy: &Sibling, place: &Place) {
+    fn finish_copy(&mut self, host: &Host, copy: &Sibling, place: &Place, now: Timestamp) {
         let Ok(mut file) = begin::open(host, &copy.path, self.named_by) else { return };
         if !rotated::continues(&mut file, place) {
             return; // it was read further than the copy goes
         }
         let (device, inode) = copy.meta.identity.inode();
         let place = Place { device, inode, at_end: false, ..place.clone() };
-        self.old.push(Old { open: Open { place, file: Some(file) }, since: None, still: true });
+        self.wait_for(Old { open: Open { place, file: Some(file) }, since: Some(now), still: true });
     }
 
     /// The file that was at the path is there no more.
     pub(super) fn leave(&mut self, host: &Host, open: Open, now: Timestamp, why: &'static str) {
         let Open { mut place, file: held } = open;
         let wanted = (place.device, place.inode);
-        let around = rotated::around(host, &self.path, wanted);
+        let around = self.around(host, wanted);
         let file = match held {
             Some(mut file) => {
                 if !rotated::continues(&mut file, &place) {
                     // It was emptied first, and written anew.
                     self.emptied(host, place, (0, 0), now);
                     if !self.has(wanted) {
-                        self.old.push(Old { open: begin::at_start(file), since: Some(now), still: false });
+                        self.wait_for(Old { open: begin::at_start(file), since: Some(now), still: false });
                     }
                     return;
                 }
@@ -72,7 +81,7 @@ impl Log {
         match file {
             Some(file) => {
                 place.at_end = false;
-                self.old.push(Old { open: Open { place, file: Some(file) }, since: Some(now), still: false });
+                self.wait_for(Old { open: Open { place, file: Some(file) }, since: Some(now), still: false });
             }
             None => {
                 self.miss(host, &around, &place, why);
@@ -106,13 +115,39 @@ impl Log {
             let Ok(mut file) = begin::open(host, &sibling.path, self.named_by) else { continue };
             let mut known = self.saved.finished.iter().chain(self.old.iter().map(|old| &old.open.place.head));
             if !known.any(|head| head.len() > 0 && rotated::begins(&mut file, *head)) {
-                if self.old.len() < MAX_OLD {
-                    self.old.push(Old { open: begin::at_start(file), since: Some(now), still: false });
-                } else {
-                    self.counts.gaps += 1;
-                    self.gaps
-                        .push(Gap { bytes: Some(sibling.meta.size), why: "was rotated more often than is followed" });
-                }
+                self.wait_for(Old { open: begin::at_start(file), since: Some(now), still: false });
+            }
+        }
+    }
+
+    /// Keeps a file until it was read to its end. Each takes a descriptor, so where there are too many one is let go:
+    /// one that was read, or else the oldest.
+    fn wait_for(&mut self, old: Old) {
+        if self.old.len() >= MAX_OLD {
+            let at = self.old.iter().position(|old| old.open.place.at_end).unwrap_or(0);
+            self.let_go(at, "was rotated more often than is followed");
+        }
+        self.old.push(old);
+    }
+
+    /// Reads a file no further.
+    pub(super) fn let_go(&mut self, at: usize, why: &'static str) {
+        let Open { place, file } = self.old.remove(at).open;
+        match file.map(|mut file| rotated::size(&mut file).saturating_sub(place.offset)) {
+            Some(0) => {}
+            Some(bytes) => self.miss_bytes(Some(bytes), why),
+            None if place.at_end => {}
+            None => self.miss_bytes(None, why),
+        }
+        self.saved.finish(place.head);
+        self.dirty = true;
+    }
+
+    /// What nobody reads, since nobody says what is in it, is let go in time all the same.
+    pub(in crate::watchers::logs) fn expire(&mut self, now: Timestamp) {
+        for at in (0..self.old.len()).rev() {
+            if !is_recent(*self.old[at].since.get_or_insert(now), now) {
+                self.let_go(at, "is not named any more");
             }
         }
     }
@@ -129,7 +164,7 @@ impl Log {
                 Open { place, file: None } => place.clone(),
                 Open { .. } => continue,
             };
-            let around = rotated::around(host, &self.path, (place.device, place.inode));
+            let around = self.around(host, (place.device, place.inode));
             let found = self.lost(host, &around, &place).filter(|file| !self.has(file.meta().identity.inode()));
             match found {
                 Some(file) => {
@@ -154,14 +189,13 @@ impl Log {
         let copy = around.compressed.iter().rfind(|copy| copy.meta.identity.modified().millis() >= since);
         let bytes = copy.and_then(|copy| rotated::beyond(host, copy, place.offset));
         if bytes != Some(0) {
-            self.counts.gaps += 1;
-            self.gaps.push(Gap { bytes, why });
+            self.miss_bytes(bytes, why);
         }
     }
 
     /// When a log is met for the first time, what was rotated before is nobody's news.
     pub(super) fn remember_rotated(&mut self, host: &Host) {
-        for sibling in rotated::around(host, &self.path, (0, 0)).plain {
+        for sibling in self.around(host, (0, 0)).plain {
             if let Ok(mut file) = begin::open(host, &sibling.path, self.named_by) {
                 self.saved.finish(rotated::head(&mut file));
             }

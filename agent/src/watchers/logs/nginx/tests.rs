@@ -88,12 +88,46 @@ fn an_include_that_includes_itself_ends() {
 }
 
 #[test]
+fn a_configuration_without_measure_is_read_to_a_bound_and_is_a_problem() {
+    let logs: String = (0..30_000).map(|number| format!("access_log /a{number};\n")).collect();
+    let format = format!("log_format f '$status {}';\n", "x".repeat(200));
+    let servers = "server { server_name a.example; access_log /b f; }\n".repeat(100);
+    for (text, problem) in [
+        (logs.clone(), "more logs are configured than are looked at"),
+        (format!("server {{ {logs} }}"), "more logs are configured than are looked at"),
+        ("server { }\n".repeat(30_000), "more logs are configured than are looked at"),
+        (format!("http {{ {} {servers} }}", &logs[..10_000]), "more logs are named outside of every site"),
+        ("{".repeat(1 << 20), "more blocks lie in each other than are looked at"),
+        ("include /etc/*/*;\n".repeat(2_000), "more configuration is included than is read"),
+    ] {
+        let stage = stage().file("/etc/nginx/nginx.conf", format!("{format}{text}"));
+        let began = std::time::Instant::now();
+        let all = found(&stage);
+        assert!(all.iter().any(|line| line.contains(problem)), "{problem}");
+        assert!(all.len() < 20_000 && began.elapsed() < std::time::Duration::from_secs(10), "{problem}");
+    }
+    // Many small things are nothing.
+    let stage = stage().file("/etc/nginx/nginx.conf", format!("{}error_log /e;", ";".repeat(4 << 20)));
+    assert_eq!(found(&stage), ["/e nginx-error - 0"]);
+}
+
+#[test]
+fn patterns_that_stand_for_too_much_are_a_problem() {
+    let mut stage = stage().file("/etc/nginx/nginx.conf", "include /many/*/*/x;\n".repeat(100));
+    for number in 0..600 {
+        stage = stage.folder(&format!("/many/{number}/a"));
+    }
+    let all = found(&stage);
+    assert!(all[0].contains("patterns stand for more than is looked at"), "{all:?}");
+}
+
+#[test]
 fn cut_and_wild_texts_end_well() {
     for text in ["", "a", "'", "\"\\", "{{{{", "}}}}", "${", "a ${b", "x_by_lua_block {", "# no end", "\\", "server {"]
     {
-        let _ = tokens(text);
+        let _ = tokens(text).count();
         let stage = stage().file("/etc/nginx/nginx.conf", text);
         assert!(!found(&stage).iter().any(|line| line.contains("access")));
     }
-    assert_eq!(tokens("a ${b}c;").len(), 3);
+    assert_eq!(tokens("a ${b}c;").count(), 3);
 }

@@ -1,5 +1,8 @@
 //! nginx's configuration as words and braces.
 
+use std::iter::Peekable;
+use std::str::Chars;
+
 /// A piece of configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
@@ -12,59 +15,83 @@ pub(super) enum Token {
     Close,
 }
 
-/// Cuts a text; what has no end ends with the text.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
-    let mut found = Vec::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            ';' => found.push(Token::End),
-            '{' => {
-                let code = matches!(found.last(), Some(Token::Word(word)) if word.ends_with("_by_lua_block"));
-                found.push(Token::Open);
-                if code {
-                    skip_code(&mut chars);
-                    found.push(Token::Close);
-                }
-            }
-            '}' => found.push(Token::Close),
-            '#' => while chars.next_if(|c| *c != '\n').is_some() {},
-            '"' | '\'' => {
-                let mut word = String::new();
-                while let Some(inner) = chars.next().filter(|inner| *inner != c) {
-                    match inner {
-                        '\\' => word.push(unescaped(chars.next())),
-                        other => word.push(other),
+/// Cuts a text; what has no end ends with the text. One at a time, so that no text takes more memory than itself.
+pub(super) fn tokens(text: &str) -> Tokens<'_> {
+    Tokens { chars: text.chars().peekable(), code: false, close: false }
+}
+
+/// See [`tokens`].
+pub(super) struct Tokens<'a> {
+    chars: Peekable<Chars<'a>>,
+    /// The last word says that a block of Lua follows.
+    code: bool,
+    /// Such a block was passed over: its end comes next.
+    close: bool,
+}
+
+impl Iterator for Tokens<'_> {
+    type Item = Token;
+
+    fn next(&mut self) -> Option<Token> {
+        if std::mem::take(&mut self.close) {
+            return Some(Token::Close);
+        }
+        let code = std::mem::take(&mut self.code);
+        loop {
+            match self.chars.next()? {
+                ';' => return Some(Token::End),
+                '{' => {
+                    if code {
+                        skip_code(&mut self.chars);
+                        self.close = true;
                     }
+                    return Some(Token::Open);
                 }
-                found.push(Token::Word(word));
-            }
-            c if c.is_whitespace() => {}
-            c => {
-                let mut word = String::new();
-                let mut next = Some(c);
-                while let Some(c) = next {
-                    match c {
-                        '\\' => word.push(unescaped(chars.next())),
-                        // ${name} is a variable, not a block.
-                        '$' if chars.peek() == Some(&'{') => {
-                            word.push('$');
-                            while let Some(inner) = chars.next_if(|c| !c.is_whitespace()) {
-                                word.push(inner);
-                                if inner == '}' {
-                                    break;
-                                }
-                            }
-                        }
-                        other => word.push(other),
-                    }
-                    next = chars.next_if(|c| !c.is_whitespace() && !matches!(c, ';' | '{' | '}'));
-                }
-                found.push(Token::Word(word));
+                '}' => return Some(Token::Close),
+                '#' => while self.chars.next_if(|c| *c != '\n').is_some() {},
+                quote @ ('"' | '\'') => return Some(self.word_in(quote)),
+                c if c.is_whitespace() => {}
+                c => return Some(self.word(c)),
             }
         }
     }
-    found
+}
+
+impl Tokens<'_> {
+    fn word_in(&mut self, quote: char) -> Token {
+        let mut word = String::new();
+        while let Some(inner) = self.chars.next().filter(|inner| *inner != quote) {
+            match inner {
+                '\\' => word.push(unescaped(self.chars.next())),
+                other => word.push(other),
+            }
+        }
+        Token::Word(word)
+    }
+
+    fn word(&mut self, first: char) -> Token {
+        let mut word = String::new();
+        let mut next = Some(first);
+        while let Some(c) = next {
+            match c {
+                '\\' => word.push(unescaped(self.chars.next())),
+                // ${name} is a variable, not a block.
+                '$' if self.chars.peek() == Some(&'{') => {
+                    word.push('$');
+                    while let Some(inner) = self.chars.next_if(|c| !c.is_whitespace()) {
+                        word.push(inner);
+                        if inner == '}' {
+                            break;
+                        }
+                    }
+                }
+                other => word.push(other),
+            }
+            next = self.chars.next_if(|c| !c.is_whitespace() && !matches!(c, ';' | '{' | '}'));
+        }
+        self.code = word.ends_with("_by_lua_block");
+        Token::Word(word)
+    }
 }
 
 fn unescaped(c: Option<char>) -> char {

@@ -1,14 +1,17 @@
 //! What is told of all logs at the end of a look.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use plumb_proto::model::Value;
 use plumb_proto::time::Timestamp;
 
 use super::{Followed, State};
+use crate::failures::Unread;
 use crate::tables::LOG_SOURCE;
 use crate::watcher::Look;
-use crate::watchers::logs::count::number;
+use crate::watchers::logs::count::{OTHER, number};
 
 /// Numbers are told so often.
 const SAMPLES: Duration = Duration::from_secs(60);
@@ -29,7 +32,11 @@ impl State {
             let error = format!("{count} more logs are not followed");
             look.problem(&LOG_SOURCE, first.as_str(), first.as_str(), error, "name fewer in places");
         }
-        self.tally.tell(look);
+        if let Some(why) = self.sites.beyond() {
+            look.problem(&LOG_SOURCE, OTHER, OTHER, why, "a site without requests for a week makes room");
+        }
+        let (logs, problems) = (&self.logs, &self.problems);
+        self.tally.tell(look, &|source| unread(logs, problems, source));
         let due = |told: Timestamp| look.now.since(told) >= SAMPLES || told > look.now;
         if self.told.is_none_or(due) {
             self.told = Some(look.now);
@@ -53,8 +60,23 @@ impl State {
                 }
             }
         }
+        self.sites_dirty |= self.sites.forget(look.now);
         self.sites.tell(look);
     }
+}
+
+/// Why a log is not read, although it is there: it cannot be, or what may name it cannot be.
+fn unread<'a>(
+    logs: &'a BTreeMap<String, Followed>,
+    problems: &'a [(PathBuf, String)],
+    source: &str,
+) -> Option<Unread<'a>> {
+    let (path, followed) = logs.get_key_value(source)?;
+    if let Some((why, hint)) = &followed.problem {
+        return Some(Unread { path: path.as_bytes(), why, hint });
+    }
+    let (path, why) = problems.first().filter(|_| followed.source.is_none() && followed.log.seen().is_some())?;
+    Some(Unread { path: path.as_os_str().as_encoded_bytes(), why, hint: "" })
 }
 
 fn tell_row(look: &mut Look<'_>, path: &str, followed: &mut Followed) {

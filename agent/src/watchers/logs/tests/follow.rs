@@ -1,17 +1,16 @@
 //! One log, through what may happen to it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::*;
 
-struct Scene {
-    stage: Stage,
+pub(super) struct Scene {
+    pub(super) stage: Stage,
     written: u64,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let stage = stage(&SPEC).file(LOG, "");
         stage.look();
         let mut scene = Self { stage, written: 0 };
@@ -20,12 +19,12 @@ impl Scene {
         scene
     }
 
-    fn at(&self, suffix: &str) -> PathBuf {
+    pub(super) fn at(&self, suffix: &str) -> PathBuf {
         self.stage.host().full_path(Path::new(&format!("{LOG}{suffix}")))
     }
 
     /// Writes so many more lines.
-    fn write(&mut self, lines: u64) {
+    pub(super) fn write(&mut self, lines: u64) {
         for _ in 0..lines {
             self.written += 1;
             self.stage.append(LOG, request(self.written));
@@ -33,7 +32,7 @@ impl Scene {
     }
 
     /// Lines that were counted; and the events.
-    fn look(&self) -> (u64, String) {
+    pub(super) fn look(&self) -> (u64, String) {
         let told = later(&self.stage);
         let number = |name: &str| {
             let line = told.lines().find(|line| line.starts_with(&format!("sample {name}")));
@@ -47,7 +46,7 @@ impl Scene {
         (lines, events.join("\n"))
     }
 
-    fn rename(&self, from: &str, to: &str) {
+    pub(super) fn rename(&self, from: &str, to: &str) {
         fs::rename(self.at(from), self.at(to)).unwrap();
     }
 

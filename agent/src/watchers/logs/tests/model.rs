@@ -1,8 +1,5 @@
 //! Any order of writing, rotating, looking and dying, against a model.
 
-use std::fs;
-use std::path::Path;
-
 use proptest::prelude::*;
 
 use super::*;
