@@ -98,6 +98,8 @@ const MYSQL: &[u8] =
 const SANDBOX: &[u8] = b"/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump 10.19\nINSERT INTO `a` VALUES (1);\n-- Dump completed\n";
 const PG: &[u8] = b"--\n-- PostgreSQL database dump\n--\n\n\\restrict AbC\n\nSET x = 1;\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict AbC\n\n";
 const PG_OLD: &[u8] = b"--\n-- PostgreSQL database cluster dump\n--\n\nSET x = 1;\n--\n-- PostgreSQL database cluster dump complete\n--\n\n";
+/// As pg_dumpall 15.18 writes it: what is restricted is released before the databases.
+const PG_ALL: &[u8] = b"--\n-- PostgreSQL database cluster dump\n--\n\n\\restrict AbC\n\nCREATE ROLE a;\n\n\\unrestrict AbC\n\n\\connect template1\n\n--\n-- PostgreSQL database dump\n--\n\n\\restrict DeF\n\nSET x = 1;\n\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict DeF\n\n--\n-- PostgreSQL database cluster dump complete\n--\n\n";
 const MANIFEST: &[u8] =
     b"{ \"PostgreSQL-Backup-Manifest-Version\": 1,\n\"Files\": [],\n\"Manifest-Checksum\": \"ab\"}\n";
 
@@ -108,6 +110,7 @@ fn whole() -> Vec<(&'static str, Vec<u8>, usize)> {
         ("b.sql", SANDBOX.to_vec(), 0),
         ("c.sql", PG.to_vec(), 1),
         ("d.sql", PG_OLD.to_vec(), 4),
+        ("e.sql", PG_ALL.to_vec(), 4),
         ("a.sql.gz", gzip(MYSQL), 0),
         ("a.tar", tar(&[("a", 3), ("zeros", 5_000)]), 0),
         ("a.tar.gz", gzip(&tar(&[("a", 3)])), 0),
@@ -149,6 +152,17 @@ fn what_real_programs_wrote_is_complete_and_any_byte_less_is_not() {
             let verdict = proof(&bytes[..length], &format!("a.{name}")).verdict;
             assert!(matches!(verdict, Verdict::Incomplete(_)), "{name} cut to {length}: {verdict:?}");
         }
+    }
+}
+
+#[test]
+fn a_dump_without_comments_has_no_end_marker_and_is_not_truncated() {
+    for first in ["/*M!999999\\- enable the sandbox mode */ ", "/*!999999\\- enable the sandbox mode */ "] {
+        let compact = format!("{first}\n/*!40101 SET x = 1 */;\nINSERT INTO `a` VALUES ('\n-- MySQL dump');\n");
+        let found = proof(compact.as_bytes(), "a.sql");
+        assert_eq!((found.program, found.verdict), (Some("mariadb-dump"), NOT_KNOWN), "{first}");
+        let cut = format!("{first}\n-- MariaDB dump 10.19\nINSERT INTO `a` VAL");
+        assert!(matches!(proof(cut.as_bytes(), "a.sql").verdict, Verdict::Incomplete(_)), "{first}");
     }
 }
 
@@ -204,7 +218,7 @@ fn barman_says_how_a_backup_ended() {
 
 proptest! {
     #[test]
-    fn any_bytes_get_a_verdict(which in 0_usize..12, at in any::<prop::sample::Index>(), noise in prop::collection::vec(any::<u8>(), 0..64)) {
+    fn any_bytes_get_a_verdict(which in 0_usize..13, at in any::<prop::sample::Index>(), noise in prop::collection::vec(any::<u8>(), 0..64)) {
         let (name, mut bytes, _) = whole().swap_remove(which);
         let at = at.index(bytes.len());
         for (offset, byte) in noise.iter().enumerate() {
