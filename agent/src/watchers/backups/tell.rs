@@ -125,7 +125,7 @@ impl Row {
     }
 
     fn add_newest(&mut self, item: &Item, now: Timestamp) {
-        if item.at.millis() - now.millis() > AHEAD {
+        if item.at.millis().saturating_sub(now.millis()) > AHEAD {
             self.unknown.push(("newest", format!("its time lies ahead: {}", item.at), "look at the host's clock"));
         } else {
             let at = Timestamp::from_secs(item.at.millis() / 1000);
@@ -166,9 +166,39 @@ impl Row {
 }
 
 fn before(at: Timestamp) -> Timestamp {
-    Timestamp::from_millis(at.millis() - 1000)
+    Timestamp::from_millis(at.millis().saturating_sub(1000))
 }
 
 fn whole_number(number: u64) -> Value {
     Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watcher::testing::NOW;
+
+    /// Whoever owns a file sets its time, and tmpfs and btrfs keep any.
+    #[test]
+    fn any_time_that_a_file_may_have_is_told() {
+        let meta = crate::watcher::testing::stage(&crate::watchers::backups::SPEC).folder("/a").host().stat("/a");
+        let identity = meta.unwrap().identity;
+        for (at, newest) in
+            [(i64::MIN, "newest=-292275055-05-16T16:47:05Z"), (0, "newest=1970-01-01T00:00:00Z"), (i64::MAX, "ahead")]
+        {
+            let item = Item { path: "/a".into(), at: Timestamp::from_millis(at), size: None, identity };
+            let mut row = Row {
+                key: "a".into(),
+                source: String::new(),
+                fields: Vec::new(),
+                unknown: Vec::new(),
+                newest: None,
+                size: None,
+            };
+            row.add_newest(&item, NOW);
+            let told = row.fields.first().map_or_else(|| "ahead".to_owned(), |(name, value)| format!("{name}={value}"));
+            assert_eq!(told, newest);
+            assert!(before(item.at) <= item.at);
+        }
+    }
 }
