@@ -155,10 +155,10 @@ fn tell_tree(look: &mut Look<'_>, tree: &tree::Tree, mode: &str) {
     }
     let source = tree.real.display().to_string();
     look.fact(&TREE, key, &source, &fields);
-    if let Some((folder, why)) = tree.problems.iter().next() {
+    if let Some((folder, (why, hint))) = tree.problems.iter().next() {
         let why = format!("{} folders cannot be read, such as {}: {why}", tree.problems.len(), folder.display());
         let column = if tree.code { "code_digest" } else { "digest" };
-        look.unknown(&TREE, key, column, why, "run the agent as root or grant it CAP_DAC_READ_SEARCH");
+        look.unknown(&TREE, key, column, why, hint);
     } else if totals.unread > 0 {
         let why = format!("{} files cannot be read", totals.unread);
         let column = if tree.code { "code_digest" } else { "digest" };

@@ -21,6 +21,7 @@ use super::reading::{BUFFER, digest};
 use super::tree::{Totals, Tree, folder_key};
 use super::walk::{Step, Walk};
 use super::{Integrity, PACKAGE_FILE, TREE, tell_tree};
+use crate::host::ErrorKind;
 use crate::host::tree_events::TreeEvents;
 use crate::watcher::{Look, Progress};
 use events::Changed;
@@ -222,7 +223,10 @@ impl Scan {
             Ok(folder) => folder,
             Err(error) if error.is_absent() => return, // the folder it was in tells
             Err(error) => {
-                tree.cannot(&step.shown, &error);
+                match error.kind {
+                    ErrorKind::MayHang => tree.is_beyond(&step.shown, &error.kind),
+                    _ => tree.cannot(&step.shown, &error.kind, error.hint()),
+                }
                 if let Some(sweep) = self.sweep.as_mut().filter(|_| why == Why::Sweep) {
                     sweep.pass_over(&folder_key(&step.shown));
                 }
@@ -251,7 +255,7 @@ impl Scan {
 
     /// A folder was compared: keeps it, and tells what changed.
     fn compared(&mut self, look: &mut Look<'_>, why: Why, compared: Compared) {
-        let Compared { place, watch, row, totals, changes, folders, gone } = compared;
+        let Compared { place, watch, row, totals, changes, folders, gone, beyond } = compared;
         let Some(tree) = self.trees.get_mut(place.tree) else { return };
         let key = folder_key(&place.shown);
         if let Some(row) = row {
@@ -261,6 +265,7 @@ impl Scan {
             tree.totals.merge(&totals);
             look.keep(tree.key(), tree.totals.encode());
         }
+        beyond.iter().for_each(|(name, why)| tree.is_beyond(&place.shown.join(name), why));
         changes.tell(look, &tree.name, &place.shown, place.cache);
         if changes.count() > 0 && why != Why::Sweep {
             self.packages.judge_folder(look, &place.real);
@@ -289,7 +294,7 @@ impl Scan {
             }
         };
         if !entered {
-            tree.cannot(&place.shown, &"too many folders one in the other");
+            tree.cannot(&place.shown, &"too many folders one in the other", "");
         }
     }
 

@@ -179,3 +179,25 @@ fn a_folder_that_cannot_be_listed_makes_the_tree_unknown_and_removes_nothing() {
     let text = stage.look();
     assert!(text.contains("code_digest=?(1 folders cannot be read, such as /var/www/shop/d"), "{text}");
 }
+
+#[test]
+fn what_lies_below_a_mount_that_may_hang_is_unknown_and_not_removed_until_it_is_ignored() {
+    let stage = site();
+    let before = column(&stage, "/var/www/shop", "code_digest");
+    let mounts = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:2 / /var/www/shop/wp-content/uploads rw - nfs4 s:/x rw\n";
+    stage.write("/proc/1/mountinfo", mounts);
+    stage.host().mounts().unwrap(); // as `disk` does when something is mounted
+    stage.remove("/var/www/shop/wp-content/uploads/2026/a.jpg"); // as if it were another folder
+    assert!(events(&stage).is_empty());
+    let why = "?(1 folders cannot be read, such as /var/www/shop/wp-content/uploads: on a network or user-space file \
+               system, which is not touched because it may hang; name the folder in `ignore` if it is no part of the site)";
+    stage.restart();
+    let text = stage.look();
+    assert!(text.contains(&format!("code_files=1 code_digest={why}")), "{text}");
+    stage.write("/proc/1/mountinfo", "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n");
+    assert_eq!(events(&stage), ["event file_removed info /var/www/shop/wp-content/uploads/2026/a.jpg x1"]);
+    assert_eq!(column(&stage, "/var/www/shop", "code_digest"), before);
+
+    let ignoring = site().settings("ignore = [\"wp-content/uploads\"]").file("/proc/1/mountinfo", mounts);
+    assert_eq!(column(&ignoring, "/var/www/shop", "code_digest"), before);
+}

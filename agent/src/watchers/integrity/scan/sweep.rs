@@ -37,6 +37,8 @@ impl Sweep {
 impl Scan {
     /// Begins anew: finds the trees, and looks at everything. Nothing else is at work.
     pub(super) fn sweep(&mut self, look: &mut Look<'_>, settings: &Integrity) {
+        // What was mounted since may hang; a host without mountinfo has nothing of the kind.
+        let _ = look.host.mounts();
         let found = settings.find_trees(look.host);
         self.changed.problems = found.problems;
         self.changed.lost = false;
