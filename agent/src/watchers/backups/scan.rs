@@ -67,6 +67,8 @@ pub(super) struct Series {
     pub(super) encrypted: bool,
     /// Place in the list of what is declared.
     pub(super) declared: Option<usize>,
+    /// What is declared could not all be looked at, and why.
+    pub(super) failed: Option<HostError>,
     pub(super) files: u64,
     /// The two newest, newest first: the newest may still be written.
     pub(super) newest: Vec<Item>,
@@ -81,6 +83,13 @@ struct Visit {
     fixed: usize,
     depth: usize,
     declared: Option<(usize, OsString)>,
+}
+
+impl Visit {
+    /// Place in the list of what is declared.
+    fn number(&self) -> Option<usize> {
+        self.declared.as_ref().map(|(number, _)| *number)
+    }
 }
 
 /// A scan on its way.
@@ -104,15 +113,16 @@ impl Scan {
             let folder_name = folder.as_os_str().as_bytes().to_vec();
             let series = Series { kind, folder: folder_name, declared: Some(number), ..Series::default() };
             scan.series.insert(each.name.clone().into_bytes(), series);
-            for folder in scan.expand(host, folder) {
+            for folder in scan.expand(host, folder, Some(number)) {
                 scan.add(folder, 0, Some((number, name.to_owned())));
             }
         }
-        let mut folders: Vec<PathBuf> = places.iter().flat_map(|place| scan.expand(host, Path::new(place))).collect();
+        let expand = |scan: &mut Self, pattern: &Path| scan.expand(host, pattern, None);
+        let mut folders: Vec<PathBuf> = places.iter().flat_map(|place| expand(&mut scan, Path::new(place))).collect();
         for root in wordpress {
             // Most of what the pattern names is no WordPress: only what is one is asked for plugins.
-            for content in scan.expand(host, &Path::new(root).join("wp-content")) {
-                folders.extend(PLUGINS.iter().flat_map(|plugin| scan.expand(host, &content.join(plugin))));
+            for content in expand(&mut scan, &Path::new(root).join("wp-content")) {
+                folders.extend(PLUGINS.iter().flat_map(|plugin| expand(&mut scan, &content.join(plugin))));
             }
         }
         folders.sort_unstable();
@@ -127,7 +137,7 @@ impl Scan {
     }
 
     /// The folders that a pattern stands for. Where it says `*`, links are left alone: users make them.
-    fn expand(&mut self, host: &Host, pattern: &Path) -> Vec<PathBuf> {
+    fn expand(&mut self, host: &Host, pattern: &Path, declared: Option<usize>) -> Vec<PathBuf> {
         let mut here = vec![PathBuf::from("/")];
         for part in pattern.components() {
             let Component::Normal(part) = part else { continue };
@@ -149,9 +159,9 @@ impl Scan {
                     })
                 });
                 if too_many {
-                    self.note(Some(ErrorKind::TooMany(FOLDERS).at(&folder)));
+                    self.note(Some(ErrorKind::TooMany(FOLDERS).at(&folder)), declared);
                 }
-                self.note(listed.err());
+                self.note(listed.err(), declared);
             }
             here = next;
         }
@@ -161,18 +171,21 @@ impl Scan {
             match host.resolve(&folder).and_then(|real| host.stat(&real).map(|meta| (real, meta.kind))) {
                 Ok((real, Kind::Folder)) => found.push(real),
                 Ok(_) => {}
-                Err(error) => self.note(Some(error)),
+                Err(error) => self.note(Some(error), declared),
             }
         }
         found.dedup();
         found
     }
 
-    fn note(&mut self, error: Option<HostError>) {
-        if let Some(error) = error.filter(|error| !error.is_absent())
-            && self.failed.len() < 100
-            && !self.failed.contains(&error)
-        {
+    /// Notes what could not be looked at, and which of what is declared that concerns.
+    fn note(&mut self, error: Option<HostError>, declared: Option<usize>) {
+        let Some(error) = error.filter(|error| !error.is_absent()) else { return };
+        let concerns = |series: &&mut Series| declared.is_some() && series.declared == declared;
+        if let Some(series) = self.series.values_mut().find(concerns) {
+            series.failed.get_or_insert_with(|| error.clone());
+        }
+        if self.failed.len() < 100 && !self.failed.contains(&error) {
             self.failed.push(error);
         }
     }
@@ -183,7 +196,7 @@ impl Scan {
         while let Some(visit) = self.todo.pop_front() {
             self.visited += 1;
             if self.visited > VISITS {
-                self.note(Some(ErrorKind::TooMany(VISITS).at(&visit.folder)));
+                self.note(Some(ErrorKind::TooMany(VISITS).at(&visit.folder)), visit.number());
                 self.todo.clear();
                 break;
             }
@@ -217,9 +230,9 @@ impl Scan {
             }
         });
         if too_many {
-            self.note(Some(ErrorKind::TooMany(ENTRIES).at(&visit.folder)));
+            self.note(Some(ErrorKind::TooMany(ENTRIES).at(&visit.folder)), visit.number());
         }
-        self.note(listed.err());
+        self.note(listed.err(), visit.number());
         entries.sort_unstable();
         let count = entries.len();
         if visit.declared.is_none() && self.take_set(host, visit, &entries) {
@@ -272,7 +285,7 @@ impl Scan {
                 found.push(name.to_owned());
             }
         });
-        self.note(listed.err());
+        self.note(listed.err(), None);
         for name in found {
             // The last part of the path gives way, so that the folder itself is the series.
             self.take(host, visit, folder.join(name), Some((kind.to_owned(), true)), false);
@@ -283,10 +296,9 @@ impl Scan {
         let meta = match host.stat(&path) {
             Ok(meta) if meta.kind == Kind::File => meta,
             Ok(_) => return,
-            Err(error) => return self.note(Some(error)),
+            Err(error) => return self.note(Some(error), visit.number()),
         };
-        let declared = visit.declared.as_ref().map(|(number, _)| *number);
-        let key = match declared {
+        let key = match visit.number() {
             Some(number) => {
                 self.series.iter().find(|(_, each)| each.declared == Some(number)).map(|(key, _)| key.clone())
             }
@@ -294,7 +306,7 @@ impl Scan {
         };
         let Some(key) = key else { return };
         if self.series.len() >= SERIES && !self.series.contains_key(&key) {
-            return self.note(Some(ErrorKind::TooMany(SERIES).at(Path::new("series of backups"))));
+            return self.note(Some(ErrorKind::TooMany(SERIES).at(Path::new("series of backups"))), None);
         }
         let series = self.series.entry(key).or_insert_with_key(|key| Series {
             kind: kind.as_ref().map_or_else(|| "file".to_owned(), |(kind, _)| kind.clone()),

@@ -53,13 +53,20 @@ impl Backups {
             fields: vec![
                 ("kind", series.kind.as_str().into()),
                 ("location", Value::Text(series.folder.clone().into())),
-                ("files", whole_number(series.files)),
                 ("declared", declared.is_some().into()),
             ],
             unknown: Vec::new(),
             newest: None,
             size: None,
         };
+        match series.failed.filter(|_| series.files == 0) {
+            // None was found, but not because there is none.
+            Some(error) => {
+                let columns = ["files", "newest", "valid"].into_iter();
+                row.unknown.extend(columns.map(|column| (column, error.to_string(), error.hint())));
+            }
+            None => row.fields.push(("files", whole_number(series.files))),
+        }
         row.add_rhythm(rhythm);
         if let Some(item) = &chosen {
             row.add_newest(item, look.now);
@@ -118,6 +125,11 @@ impl Backups {
 const WRITING: &str = "it is being written";
 
 impl Row {
+    /// As its past is kept.
+    pub(super) fn name(&self) -> String {
+        self.key.to_string()
+    }
+
     fn add_rhythm(&mut self, rhythm: Option<Rhythm>) {
         let Some(Rhythm { interval, late_after }) = rhythm else { return };
         self.fields.push(("interval_seconds", Value::Int(interval)));

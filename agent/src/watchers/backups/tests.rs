@@ -183,6 +183,20 @@ fn a_declared_backup_that_is_not_there_is_told() {
 }
 
 #[test]
+fn a_declared_backup_that_cannot_be_looked_at_is_unknown_and_not_missing() {
+    let stage = stage(&SPEC)
+        .settings("declared = [{ name = 'shop', pattern = '/mnt/nas/shop-*.sql.gz', every = '12h' }]")
+        .file("/proc/1/mountinfo", "2 1 0:2 / /mnt/nas rw - nfs4 nas:/x rw\n")
+        .file("/mnt/nas/shop-1.sql.gz", "x");
+    let why = "?(/mnt/nas: on a network or user-space file system, which is not touched because it may hang)";
+    let expected = format!(
+        "shop kind=sql.gz location=/mnt/nas newest={why} files={why} valid={why} interval_seconds=43200 \
+         late_after_seconds=68400 declared=true from /mnt/nas"
+    );
+    assert_eq!(fact(&stage.look()), expected);
+}
+
+#[test]
 fn a_time_that_is_none_is_a_mistake_in_the_configuration() {
     for every in ["", "x", "1y", "5", "0d", "ä"] {
         let text = format!("declared = [{{ name = 'a', pattern = '/b/c', every = '{every}' }}]");
