@@ -199,7 +199,8 @@ impl Backups {
 
     fn keep(&mut self, look: &mut Look<'_>) {
         let Some(history) = &mut self.history else { return };
-        history.forget(look.now);
+        let there = self.known.rows.iter().map(tell::Row::name).collect();
+        history.forget(look.now, &there);
         let bytes = history.write();
         if look.cursor(HISTORY).as_deref() != Some(&bytes) {
             look.set_cursor(HISTORY, bytes);

@@ -325,3 +325,22 @@ fn a_backup_that_may_not_be_read_is_unknown_and_says_what_would_help() {
     }
     has(fact(&told), &["valid=?(", "permission denied; run the agent as root", "verdict=unknown"]);
 }
+
+#[test]
+fn a_backup_that_stopped_is_late_for_as_long_as_its_last_file_lies_there() {
+    let stage = stage(&SPEC);
+    for _ in 0..4 {
+        put(&stage, "/backup/all.sql", DUMP, stage.clock().now() - Duration::from_secs(3_600));
+        stage.look();
+        stage.clock().advance(Duration::from_secs(DAY));
+    }
+    stage.clock().advance(Duration::from_secs(60 * DAY));
+    for _ in 0..2 {
+        stage.restart();
+        has(fact(&stage.look()), &["interval_seconds=86400 late_after_seconds=133200"]);
+    }
+    stage.remove("/backup/all.sql");
+    stage.clock().advance(Duration::from_secs(600));
+    stage.look();
+    assert_eq!(stage.cursors()["history"], b"{}");
+}
