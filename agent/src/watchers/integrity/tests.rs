@@ -173,6 +173,46 @@ fn a_tree_keeps_its_name_when_the_link_to_it_leads_to_a_new_release() {
 }
 
 #[test]
+fn trees_that_swallow_others_and_give_them_back_count_what_is_in_them() {
+    let roots = |roots: &str| {
+        let stage = site().file("/var/www/blog/index.php", "blog");
+        stage.settings(&format!("roots = [{roots}]\n"))
+    };
+    let stage = roots(r#""/var/www/*""#);
+    stage.look();
+    let mut kept = stage.kept();
+    // The operator changes the roots: another agent goes on with what is kept.
+    for (names, trees) in [
+        (r#""/var/www/*", "/var/www""#, "/var/www files=4"),
+        (r#""/var/www/*""#, "/var/www/blog files=1 /var/www/shop files=3"),
+        (r#""/var/www/shop/wp-content/uploads""#, "/var/www/shop/wp-content/uploads files=1"),
+        (r#""/var/www/shop""#, "/var/www/shop files=3"),
+    ] {
+        let (after, fresh) = (roots(names), roots(names));
+        after.set_kept(kept);
+        let told =
+            |stage: &Stage| stage.look().lines().filter(|line| !line.contains("/etc")).collect::<Vec<_>>().join("\n");
+        let (text, expected) = (told(&after), told(&fresh));
+        let facts = text.lines().filter_map(|line| line.strip_prefix("fact tree ")?.split(" size").next());
+        assert_eq!(facts.collect::<Vec<_>>().join(" "), trees);
+        assert_eq!(text, expected);
+        kept = after.kept();
+    }
+}
+
+#[test]
+fn a_tree_to_which_a_link_in_another_leads_is_called_by_its_place() {
+    let stage = site().file("/opt/blog/index.php", "blog").link("/var/www/shop/blog", "/opt/blog");
+    let stage = stage.settings(r#"roots = ["/var/www/*", "/var/www/shop/blog"]"#);
+    let text = stage.look();
+    assert!(text.contains("fact tree /opt/blog files=1 "), "{text}");
+    stage.clock().advance(Duration::from_hours(8));
+    assert_eq!(text, stage.look());
+    stage.clock().advance(Duration::from_hours(8));
+    assert_eq!(text, stage.look());
+}
+
+#[test]
 fn a_folder_that_cannot_be_listed_makes_the_tree_unknown_and_removes_nothing() {
     let deep = format!("/var/www/shop{}", "/d".repeat(70));
     let stage = site().folder(&deep);
