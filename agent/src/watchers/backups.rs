@@ -8,6 +8,7 @@ mod judge;
 mod names;
 mod proof;
 mod scan;
+mod series;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,8 @@ use crate::host::{HostError, Identity};
 use crate::watcher::{Column, Look, Progress, Spec, Table, Watcher, minutes};
 use history::History;
 use proof::{Gzip, Proof};
-use scan::{Item, Scan, Series};
+use scan::Scan;
+use series::{Item, Series};
 
 /// The watcher `backups`.
 pub const SPEC: Spec = Spec::new::<Backups>(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use plumb_proto::time::Timestamp;
 
 use super::proof::{self, First, Gzip, Proof, Verdict};
-use super::scan::{Item, Series};
+use super::series::{Item, Series};
 use super::{At, Backups, Judged, writer};
 use crate::host::{ErrorKind, Host, HostError, HostFile, Links};
 use crate::watcher::Look;

@@ -5,12 +5,10 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-use plumb_proto::time::Timestamp;
-
-use super::history::{self, Seen};
+use super::series::{self, Item, Series};
 use super::{Declared, names};
 use crate::host::pattern::matches;
-use crate::host::{Entry, ErrorKind, Host, HostError, Identity, Kind};
+use crate::host::{Entry, ErrorKind, Host, HostError, Kind};
 
 /// Folders that one pattern stands for, at most.
 const FOLDERS: usize = 4_096;
@@ -47,34 +45,6 @@ const SETS: [(&str, &str); 7] = [
     ("toc.dat", "pg_dump-directory"),
     ("metadata", "mydumper"),
 ];
-
-/// A backup as it lies there.
-#[derive(Clone, Debug)]
-pub(super) struct Item {
-    /// The file, or the file that stands for a folder.
-    pub(super) path: PathBuf,
-    pub(super) at: Timestamp,
-    /// None for a folder: what is in it is not added up.
-    pub(super) size: Option<u64>,
-    pub(super) identity: Identity,
-}
-
-/// Backups of one series.
-#[derive(Debug, Default)]
-pub(super) struct Series {
-    pub(super) kind: String,
-    pub(super) folder: Vec<u8>,
-    pub(super) encrypted: bool,
-    /// Place in the list of what is declared.
-    pub(super) declared: Option<usize>,
-    /// What is declared could not all be looked at, and why.
-    pub(super) failed: Option<HostError>,
-    pub(super) files: u64,
-    /// The two newest, newest first: the newest may still be written.
-    pub(super) newest: Vec<Item>,
-    /// When they were written, and their sizes; bounded.
-    pub(super) seen: Vec<Seen>,
-}
 
 /// What is to be visited.
 struct Visit {
@@ -192,6 +162,14 @@ impl Scan {
 
     /// Goes on for a slice of time. False when there is nothing left.
     pub(super) fn go_on(&mut self, host: &Host) -> bool {
+        let more = self.visit_some(host);
+        if !more {
+            series::join_rotated(&mut self.series);
+        }
+        more
+    }
+
+    fn visit_some(&mut self, host: &Host) -> bool {
         let mut asked = 0;
         while let Some(visit) = self.todo.pop_front() {
             self.visited += 1;
@@ -317,16 +295,11 @@ impl Scan {
             ..Series::default()
         });
         series.files += 1;
+        series.rotated += u64::from(is_file && path.file_name().is_some_and(|name| names::is_rotated(name.as_bytes())));
         series.encrypted |= kind.is_some_and(|(_, encrypted)| encrypted);
         let (at, size) = (meta.identity.modified(), is_file.then_some(meta.size));
-        series.seen.push((at.millis() / 1000, size.unwrap_or(0)));
-        if series.seen.len() > 1_000 {
-            history::merge(&mut series.seen);
-        }
-        let position = series.newest.iter().position(|each| (each.at, &each.path) < (at, &path));
-        let position = position.unwrap_or(series.newest.len());
-        series.newest.insert(position, Item { path, at, size, identity: meta.identity });
-        series.newest.truncate(2);
+        series.see((at.millis() / 1000, size.unwrap_or(0)));
+        series.add(Item { path, at, size, identity: meta.identity });
         if self.folders.len() < 64 && !self.folders.contains(&visit.folder) {
             self.folders.push(visit.folder.clone());
         }

@@ -6,7 +6,7 @@ use plumb_proto::untrusted::Untrusted;
 
 use super::history::{self, History, Rhythm, Seen};
 use super::proof::Verdict;
-use super::scan::{Item, Series};
+use super::series::{Item, Series};
 use super::{BACKUP, Backups, HISTORY, RESCAN};
 use crate::host::HostError;
 use crate::watcher::{Look, Progress};

@@ -207,6 +207,26 @@ fn a_time_that_is_none_is_a_mistake_in_the_configuration() {
 }
 
 #[test]
+fn files_that_a_rotation_put_aside_are_of_the_series_that_they_came_from() {
+    let at = |nights: u64| ago(8 * 3_600 + nights * DAY);
+    // `compress`, `delaycompress`, and a file that is kept plain and compressed.
+    for (names, expected) in [
+        (["db.sql.gz", "db.sql.1.gz", "db.sql.2.gz", "db.sql.3.gz"], "/backup/db.sql.gz kind=sql.gz"),
+        (["db.sql", "db.sql.1", "db.sql.2.gz", "db.sql.3.gz"], "/backup/db.sql kind=sql"),
+    ] {
+        let stage = stage(&SPEC);
+        for (nights, name) in names.iter().enumerate() {
+            put(&stage, &format!("/backup/{name}"), DUMP, at(nights as u64));
+        }
+        let told = stage.look();
+        has(fact(&told), &[expected, "newest=2026-11-21T02:00:00Z", "files=4", "interval_seconds=86400"]);
+    }
+    let stage = stage(&SPEC);
+    ["db.sql", "db.sql.gz"].iter().for_each(|name| put(&stage, &format!("/backup/{name}"), DUMP, at(0)));
+    assert_eq!(facts(&stage.look()).len(), 2);
+}
+
+#[test]
 fn dated_folders_of_a_panel_are_one_series_for_each_account() {
     let stage = stage(&SPEC);
     for day in 19..22 {
