@@ -25,7 +25,7 @@ use serde::{Deserialize, Deserializer};
 use crate::host::{HostError, Identity};
 use crate::watcher::{Column, Look, Progress, Spec, Table, Watcher, minutes};
 use history::History;
-use proof::{Gzip, Proof};
+use proof::{Proof, Walk};
 use scan::Scan;
 use series::{Item, Series};
 
@@ -122,8 +122,8 @@ enum At {
     #[default]
     Idle,
     Scanning(Scan),
-    /// Series whose newest is not judged yet, and the one that is being unpacked.
-    Judging(BTreeMap<Vec<u8>, Series>, Option<(Vec<u8>, Item, Box<Gzip>)>),
+    /// Series whose newest is not judged yet, and the one that is being gone through.
+    Judging(BTreeMap<Vec<u8>, Series>, Option<(Vec<u8>, Item, Walk)>),
 }
 
 /// What was found out about a file.

@@ -337,6 +337,15 @@ fn a_big_gzip_is_unpacked_in_slices_and_judged_by_what_it_holds() {
 }
 
 #[test]
+fn a_file_that_is_gone_through_comes_to_its_end_while_a_newer_one_is_being_written() {
+    let stage = stage(&SPEC);
+    let noise: Vec<u8> = (0..3_000_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    put(&stage, "/backup/db-2026-11-20.gz", super::proof::tests::gzip(&noise), ago(DAY));
+    put(&stage, "/backup/db-2026-11-21.gz", [0x1f, 0x8b, 8], ago(5));
+    has(fact(&stage.look()), &["newest=2026-11-20T10:00:00Z", "files=2", "valid=true"]);
+}
+
+#[test]
 fn a_backup_that_may_not_be_read_is_unknown_and_says_what_would_help() {
     let stage = nightly(1).mode("/var/backups/db-2026-11-21.sql", 0o000);
     let told = stage.look();
