@@ -16,7 +16,7 @@ use super::code::is_any;
 use super::compare::{Compared, Comparison, Place, below};
 use super::effort::Effort;
 use super::entry::Row;
-use super::packages::{Packages, owned};
+use super::packages::{Packages, is_packaged, owned};
 use super::reading::{BUFFER, digest};
 use super::tree::{Totals, Tree, folder_key};
 use super::walk::{Step, Walk};
@@ -162,7 +162,9 @@ impl Scan {
             Err(why) => format!("sweeps: {why}"),
         };
         for tree in &self.trees {
-            tell_tree(look, tree, &mode);
+            // New files count as nobody's until it is known whose they are.
+            let unsettled = self.packages.postponed && is_packaged(look, &tree.real);
+            tell_tree(look, tree, &mode, unsettled);
         }
         if settings.packages {
             self.packages.tell(look, &PACKAGE_FILE);
@@ -200,7 +202,11 @@ impl Scan {
         if settings.packages && self.packages.step(look, &self.trees, &mut self.buffer, effort) {
             return true;
         }
-        self.sweep_on(look, settings, effort, now)
+        if let Some(folder) = self.packages.next_changed() {
+            self.look_again(look, settings, folder, effort);
+            return true;
+        }
+        self.sweep_on(look, settings, effort, now) || (settings.packages && self.packages.catch_up(look))
     }
 
     /// Begins to compare a folder.
