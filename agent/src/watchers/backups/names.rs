@@ -87,7 +87,7 @@ pub(super) fn unpacked(series: &[u8]) -> Option<&[u8]> {
     let dot = series.iter().rposition(|byte| *byte == b'.')?;
     let (name, extension) = series.split_at_checked(dot)?;
     let packed = |each: &&str| extension.get(1..).is_some_and(|e| e.eq_ignore_ascii_case(each.as_bytes()));
-    PACKED.iter().any(|each| packed(&each)).then_some(name)
+    PACKED.iter().any(packed).then_some(name)
 }
 
 /// Whether Debian keeps such a file in /var/backups by itself.
