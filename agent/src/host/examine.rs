@@ -32,12 +32,14 @@ pub struct Folder {
     pub meta: Meta,
     /// Its entries, sorted by name.
     pub items: Vec<Item>,
+    /// Entries on which a file system lies that may hang: they were not asked.
+    pub mounts: Vec<OsString>,
     /// Under what changes in it are told, if they are.
     pub watch: Option<Watch>,
 }
 
 impl Host {
-    /// Lists a folder and asks each entry; no link is followed on the way. Changes that come later are told through
+    /// Lists a folder and asks each entry, but for those that may hang; no link is followed on the way. Changes that come later are told through
     /// `events`, as of the folder `name` below `parent` or, without a parent, of that path.
     ///
     /// # Errors
@@ -54,11 +56,13 @@ impl Host {
             let meta = Meta::from(&opened.stat);
             let mut dir = Dir::from_fd(opened.fd.try_clone().map_err(|e| ErrorKind::from_io(&e))?)
                 .map_err(ErrorKind::from_errno)?;
+            // To ask an entry is to ask what is mounted on it.
+            let mounts = self.root.mounts_in(&opened.path);
             let mut items = Vec::new();
             for entry in dir.iter() {
                 let entry = entry.map_err(ErrorKind::from_errno)?;
                 let name = OsStr::from_bytes(entry.file_name().to_bytes());
-                if name == "." || name == ".." {
+                if name == "." || name == ".." || mounts.iter().any(|mount| mount == name) {
                     continue;
                 }
                 if items.len() == MAX_ENTRIES {
@@ -70,7 +74,7 @@ impl Host {
                 }
             }
             items.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-            Ok(Folder { meta, items, watch })
+            Ok(Folder { meta, items, mounts, watch })
         };
         read().map_err(|kind: ErrorKind| kind.at(folder))
     }

@@ -99,6 +99,13 @@ impl Root {
         list.extend(mounts.filter(|mount| !SYSTEM.iter().any(|system| mount == Path::new(system))));
     }
 
+    /// Names of the mounts in a folder that are not touched, links on the way to it replaced.
+    pub(super) fn mounts_in(&self, folder: &Path) -> Vec<OsString> {
+        let may_hang = self.may_hang.read().unwrap_or_else(PoisonError::into_inner);
+        let here = may_hang.iter().filter(|mount| mount.parent() == Some(folder));
+        here.filter_map(|mount| mount.file_name().map(OsStr::to_owned)).collect()
+    }
+
     pub(super) fn at(&self, path: &Path, links: Links, want: Want) -> Result<Opened, HostError> {
         self.find(path, links, want).map_err(|kind| kind.at(path))
     }

@@ -228,6 +228,13 @@ fn what_lies_on_a_mount_that_may_hang_is_not_touched() {
         assert_eq!(said(host.read("/mnt/nfs/file", 64)), format!("/mnt/nfs/file: {why}"));
         assert_eq!(said(host.read("/alias/file", 64)), format!("/alias/file: {why}"));
         assert_eq!(said(host.read("/etc/inside", 64)), "fine"); // the root itself has to be trusted
+        // Nor is the place itself asked when the folder is listed that it is in.
+        fs::create_dir_all(place.root().join("mnt/disk")).unwrap();
+        let folder = host.examine("/mnt".as_ref(), None).unwrap();
+        assert_eq!(folder.items.iter().map(|item| item.name.as_os_str()).collect::<Vec<_>>(), ["disk"]);
+        assert_eq!(folder.mounts, ["nfs"]);
+        let names = host.list("/mnt").unwrap();
+        assert_eq!(names.iter().map(|entry| entry.name.as_os_str()).collect::<Vec<_>>(), ["disk", "nfs"]);
     });
 }
 

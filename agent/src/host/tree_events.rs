@@ -120,6 +120,20 @@ impl TreeEvents {
         None
     }
 
+    /// The watch of a folder, if it has one.
+    #[must_use]
+    pub fn find(&self, path: &Path) -> Option<Watch> {
+        self.nodes.iter().filter(|node| node.parent == 0).find_map(|root| {
+            let rest = path.strip_prefix(OsStr::from_bytes(self.name(root))).ok()?;
+            let mut at = root.watch.as_raw();
+            for part in rest {
+                let is = |node: &&Node| node.parent == at && self.name(node) == part.as_bytes();
+                at = self.nodes.iter().find(is)?.watch.as_raw();
+            }
+            Some(Watch(at))
+        })
+    }
+
     /// The folder that a watched one lies in, if that is watched, too.
     #[must_use]
     pub fn parent(&self, watch: Watch) -> Option<Watch> {

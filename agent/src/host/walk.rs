@@ -37,6 +37,7 @@ impl Host {
     pub fn entries(&self, folder: impl AsRef<Path>, visit: &mut dyn FnMut(&OsStr, Kind)) -> Result<(), HostError> {
         let path = folder.as_ref();
         let opened = self.root.at(path, Links::Never, Want::Folder)?;
+        let mounts = self.root.mounts_in(&opened.path);
         let read = || {
             let mut dir = Dir::from_fd(opened.fd).map_err(ErrorKind::from_errno)?;
             let fd = nix::unistd::dup(&dir).map_err(ErrorKind::from_errno)?;
@@ -56,6 +57,8 @@ impl Host {
                     Some(Type::Directory) => Kind::Folder,
                     Some(Type::Symlink) => Kind::Link,
                     Some(_) => Kind::Other,
+                    // To ask it is to ask what is mounted on it.
+                    None if mounts.iter().any(|mount| mount == name) => Kind::Folder,
                     // Some file systems do not tell in the entry itself.
                     None => match fstatat(&fd, entry.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
                         Ok(stat) => Kind::of(&stat),

@@ -8,6 +8,7 @@ mod judge;
 mod names;
 mod proof;
 mod scan;
+mod series;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -24,8 +25,9 @@ use serde::{Deserialize, Deserializer};
 use crate::host::{HostError, Identity};
 use crate::watcher::{Column, Look, Progress, Spec, Table, Watcher, minutes};
 use history::History;
-use proof::{Gzip, Proof};
-use scan::{Item, Scan, Series};
+use proof::{Proof, Walk};
+use scan::Scan;
+use series::{Item, Series};
 
 /// The watcher `backups`.
 pub const SPEC: Spec = Spec::new::<Backups>(
@@ -120,8 +122,8 @@ enum At {
     #[default]
     Idle,
     Scanning(Scan),
-    /// Series whose newest is not judged yet, and the one that is being unpacked.
-    Judging(BTreeMap<Vec<u8>, Series>, Option<(Vec<u8>, Item, Box<Gzip>)>),
+    /// Series whose newest is not judged yet, and the one that is being gone through.
+    Judging(BTreeMap<Vec<u8>, Series>, Option<(Vec<u8>, Item, Walk)>),
 }
 
 /// What was found out about a file.
@@ -199,7 +201,8 @@ impl Backups {
 
     fn keep(&mut self, look: &mut Look<'_>) {
         let Some(history) = &mut self.history else { return };
-        history.forget(look.now);
+        let there = self.known.rows.iter().map(tell::Row::name).collect();
+        history.forget(look.now, &there);
         let bytes = history.write();
         if look.cursor(HISTORY).as_deref() != Some(&bytes) {
             look.set_cursor(HISTORY, bytes);

@@ -138,8 +138,8 @@ impl Watcher for Integrity {
     }
 }
 
-/// Tells a tree as a whole.
-fn tell_tree(look: &mut Look<'_>, tree: &tree::Tree, mode: &str) {
+/// Tells a tree as a whole; `unsettled`: which of its files belong to packages is not known just now.
+fn tell_tree(look: &mut Look<'_>, tree: &tree::Tree, mode: &str, unsettled: bool) {
     let totals = &tree.totals;
     let number = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
     let key = tree.name.as_os_str().as_bytes();
@@ -155,13 +155,15 @@ fn tell_tree(look: &mut Look<'_>, tree: &tree::Tree, mode: &str) {
     }
     let source = tree.real.display().to_string();
     look.fact(&TREE, key, &source, &fields);
-    if let Some((folder, why)) = tree.problems.iter().next() {
+    if let Some((folder, (why, hint))) = tree.problems.iter().next() {
         let why = format!("{} folders cannot be read, such as {}: {why}", tree.problems.len(), folder.display());
         let column = if tree.code { "code_digest" } else { "digest" };
-        look.unknown(&TREE, key, column, why, "run the agent as root or grant it CAP_DAC_READ_SEARCH");
+        look.unknown(&TREE, key, column, why, hint);
     } else if totals.unread > 0 {
         let why = format!("{} files cannot be read", totals.unread);
         let column = if tree.code { "code_digest" } else { "digest" };
         look.unknown(&TREE, key, column, why, "run the agent as root or grant it CAP_DAC_READ_SEARCH");
+    } else if tree.code && unsettled {
+        look.unknown(&TREE, key, "code_digest", "packages are being changed just now", "");
     }
 }

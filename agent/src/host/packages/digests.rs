@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::dpkg::STATUS;
 use super::lines::Lines;
 use crate::host::{ErrorKind, Host, HostError, Identity};
 
@@ -57,6 +58,12 @@ impl Digests {
     #[must_use]
     pub fn in_motion(host: &Host) -> bool {
         host.is_locked(&LOCKS)
+    }
+
+    /// Another one means that packages were installed, upgraded or removed: dpkg writes it last.
+    #[must_use]
+    pub fn state(host: &Host) -> Option<Identity> {
+        host.stat(STATUS).ok().map(|meta| meta.identity)
     }
 
     /// Hands every file of a package with its digest to `visit`, as the path where it lies.

@@ -47,6 +47,11 @@ fn the_folder_in_which_something_changed_is_told() {
     assert!(scene.changed().is_empty());
     fs::write(scene.at("www/site/sub/a"), "1").unwrap();
     assert_eq!(scene.changed(), [Path::new("/www/site/sub")]);
+    let path = |watch: Option<Watch>| watch.and_then(|watch| scene.events.path(watch));
+    for folder in ["/www", "/www/site/sub"].map(Path::new) {
+        assert_eq!(path(scene.events.find(folder)).as_deref(), Some(folder));
+    }
+    assert_eq!(scene.events.find("/www/other".as_ref()), None);
     fs::remove_file(scene.at("www/site/sub/a")).unwrap();
     fs::write(scene.at("www/b"), "1").unwrap();
     assert_eq!(scene.changed(), [Path::new("/www"), Path::new("/www/site/sub")]);

@@ -1,7 +1,7 @@
 //! What the past of a series says: how often a backup comes, and how big it is. A file that is overwritten each night
 //! leaves no past in its folder, so what was seen is kept in a cursor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -68,10 +68,11 @@ impl History {
         merge(known);
     }
 
-    /// Forgets series that have long been gone.
-    pub(super) fn forget(&mut self, now: Timestamp) {
+    /// Forgets series that have long been gone. One that is still `there` is not forgotten however old its newest is: it
+    /// is late.
+    pub(super) fn forget(&mut self, now: Timestamp, there: &BTreeSet<String>) {
         let oldest = now.millis() / 1000 - FORGOTTEN;
-        self.0.retain(|_, seen| seen.last().is_some_and(|(at, _)| *at > oldest));
+        self.0.retain(|name, seen| there.contains(name) || seen.last().is_some_and(|(at, _)| *at > oldest));
     }
 }
 
@@ -177,7 +178,9 @@ mod tests {
         assert_eq!((history.of("a").len(), history.of("b").len()), (KEPT, 0));
         assert_eq!(History::read(&history.write()), history);
         assert_eq!(History::read(b"\xffgarbage"), History::default());
-        history.forget(Timestamp::from_secs(99 * DAY + FORGOTTEN));
+        history.forget(Timestamp::from_secs(99 * DAY + FORGOTTEN), &BTreeSet::from(["a".to_owned()]));
+        assert_eq!(history.of("a").len(), KEPT);
+        history.forget(Timestamp::from_secs(99 * DAY + FORGOTTEN), &BTreeSet::new());
         assert_eq!(history, History::default());
     }
 

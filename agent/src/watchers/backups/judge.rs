@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use plumb_proto::time::Timestamp;
 
-use super::proof::{self, First, Gzip, Proof, Verdict};
-use super::scan::{Item, Series};
+use super::proof::{self, First, Proof, Verdict, Walk};
+use super::series::{Item, Series};
 use super::{At, Backups, Judged, writer};
 use crate::host::{ErrorKind, Host, HostError, HostFile, Links};
 use crate::watcher::Look;
@@ -24,7 +24,7 @@ impl Backups {
         &mut self,
         look: &Look<'_>,
         mut todo: BTreeMap<Vec<u8>, Series>,
-        mut begun: Option<(Vec<u8>, Item, Box<Gzip>)>,
+        mut begun: Option<(Vec<u8>, Item, Walk)>,
     ) {
         let mut files = 0;
         while let Some((key, series)) = todo.pop_first() {
@@ -39,8 +39,9 @@ impl Backups {
                         continue;
                     }
                     files += 1;
-                    let gzip = begun.take().filter(|(of, which, _)| *of == key && which.identity == item.identity);
-                    let Some(found) = self.examine(look.host, item, gzip.map(|(_, _, gzip)| gzip), &mut begun, &key)
+                    // One that is being written comes before the one that is gone through.
+                    let walk = begun.take_if(|(of, which, _)| *of == key && which.identity == item.identity);
+                    let Some(found) = self.examine(look.host, item, walk.map(|(_, _, walk)| walk), &mut begun, &key)
                     else {
                         todo.insert(key, series);
                         self.at = At::Judging(todo, begun);
@@ -69,13 +70,13 @@ impl Backups {
         self.at = At::Idle;
     }
 
-    /// Finds out about a file; `None` while it is being unpacked, which then goes on from `begun`.
+    /// Finds out about a file; `None` while it is being gone through, which then goes on from `begun`.
     fn examine(
         &mut self,
         host: &Host,
         item: &Item,
-        gzip: Option<Box<Gzip>>,
-        begun: &mut Option<(Vec<u8>, Item, Box<Gzip>)>,
+        walk: Option<Walk>,
+        begun: &mut Option<(Vec<u8>, Item, Walk)>,
         key: &[u8],
     ) -> Option<Result<Proof, HostError>> {
         let unreadable = |error: &std::io::Error| ErrorKind::from_io(error).at(&item.path);
@@ -89,22 +90,22 @@ impl Backups {
             return Some(Ok(Proof { verdict, program: None, encrypted: None }));
         }
         let size = file.meta().size;
-        let mut gzip = match gzip {
-            Some(gzip) => gzip,
+        let mut walk = match walk {
+            Some(walk) => walk,
             None => match proof::judge(&mut file, size, item.path.as_os_str().as_encoded_bytes()) {
                 Ok(First::Proof(proof)) => return Some(Ok(proof)),
-                Ok(First::Gzip(gzip)) => gzip,
+                Ok(First::Walk(walk)) => walk,
                 Err(error) => return Some(Err(unreadable(&error))),
             },
         };
-        if size > self.unpack_bytes {
+        if walk.unpacks() && size > self.unpack_bytes {
             let verdict = Verdict::Unjudged("it is bigger than what is unpacked (unpack_bytes)");
             return Some(Ok(Proof { verdict, program: None, encrypted: Some(false) }));
         }
-        match gzip.go_on(&mut file, size, SLICE) {
+        match walk.go_on(&mut file, size, SLICE) {
             Ok(Some(proof)) => Some(Ok(proof)),
             Ok(None) => {
-                *begun = Some((key.to_vec(), item.clone(), gzip));
+                *begun = Some((key.to_vec(), item.clone(), walk));
                 None
             }
             Err(error) => Some(Err(unreadable(&error))),

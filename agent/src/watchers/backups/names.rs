@@ -57,14 +57,48 @@ pub(super) fn kind(name: &[u8]) -> Option<(String, bool)> {
     Some((found.join("."), encrypted))
 }
 
+/// The name without the counter that a rotation put behind its extensions (`db.sql.1`, `db.sql.2.gz`), and whether there
+/// was one: what was rotated away is the same backup, as it was some days ago.
+fn without_counter(name: &[u8]) -> (Vec<u8>, bool) {
+    let mut parts: Vec<&[u8]> = name.split(|byte| *byte == b'.').collect();
+    let is_any = |part: &[u8], of: &[&str]| of.iter().any(|each| part.eq_ignore_ascii_case(each.as_bytes()));
+    let packed = |part: &&&[u8]| is_any(part, &PACKED) || is_any(part, &ENCRYPTED);
+    let behind = parts.iter().rev().take_while(packed).count();
+    let at = parts.len().checked_sub(behind + 1).filter(|at| *at > 1);
+    let counter = |part: &[u8]| (1..=3).contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
+    let before = |at: usize| at.checked_sub(1).and_then(|at| parts.get(at)).copied().unwrap_or_default();
+    let found = at.filter(|at| parts.get(*at).is_some_and(|part| counter(part)));
+    match found.filter(|at| is_any(before(*at), &PLAIN) || is_any(before(*at), &PACKED)) {
+        Some(at) => {
+            parts.remove(at);
+            (parts.join(&b'.'), true)
+        }
+        None => (name.to_vec(), false),
+    }
+}
+
+/// Whether a rotation put a counter behind the extensions of a name.
+pub(super) fn is_rotated(name: &[u8]) -> bool {
+    without_counter(name).1
+}
+
+/// A series without the last extension, if that is one of a compressed file.
+pub(super) fn unpacked(series: &[u8]) -> Option<&[u8]> {
+    let dot = series.iter().rposition(|byte| *byte == b'.')?;
+    let (name, extension) = series.split_at_checked(dot)?;
+    let packed = |each: &&str| extension.get(1..).is_some_and(|e| e.eq_ignore_ascii_case(each.as_bytes()));
+    PACKED.iter().any(packed).then_some(name)
+}
+
 /// Whether Debian keeps such a file in /var/backups by itself.
 pub(super) fn is_debians_own(name: &[u8]) -> bool {
     DEBIAN.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
 }
 
-/// The name of the series: dates, times, counters, hashes and names of days give way to `*`. Other numbers stay, since
-/// `web1` and `web2` are two.
+/// The name of the series: dates, times, counters, hashes and names of days give way to `*`, counters of rotated files to
+/// nothing. Other numbers stay, since `web1` and `web2` are two.
 pub(super) fn series(name: &[u8]) -> Vec<u8> {
+    let name = without_counter(name).0;
     let mut out: Vec<u8> = Vec::with_capacity(name.len());
     let mut at = 0;
     while let Some(byte) = name.get(at) {
@@ -215,9 +249,14 @@ mod tests {
             ("db-2026-11-21T02:00:07Z.dump", "db-*.dump"),
             ("db-20261121-020007.tar.gz", "db-*.tar.gz"),
             ("wordpress_2026-11-21_02h00m.Saturday.sql.gz", "wordpress_*.*.sql.gz"),
-            ("db.sql.1.gz", "db.sql.*.gz"),
-            ("db.sql.12.gz", "db.sql.*.gz"),
+            ("db.sql.1.gz", "db.sql.gz"),
+            ("db.sql.12.gz", "db.sql.gz"),
             ("db.sql.gz", "db.sql.gz"),
+            ("db.sql.gz.3", "db.sql.gz"),
+            ("db.sql.1", "db.sql"),
+            ("db.tar.3.gz.gpg", "db.tar.gz.gpg"),
+            ("db.1.sql", "db.*.sql"),
+            ("site.12", "site.*"),
             ("weekly.0", "weekly.*"),
             ("backup_2026-11-21-0200_My_Site_0a1b2c3d4e5f-db.gz", "backup_*_My_Site_*-db.gz"),
             ("backup_info_2611210200.xml", "backup_info_*.xml"),

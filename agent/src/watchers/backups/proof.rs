@@ -5,14 +5,17 @@ mod archive;
 mod copy;
 mod dump;
 mod gzip;
+mod tar;
 #[cfg(test)]
 pub(super) mod tests;
+mod walk;
+mod zstd;
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use plumb_proto::record::sha256;
 
-pub(super) use gzip::Gzip;
+pub(super) use walk::Walk;
 
 /// What can be said of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +66,8 @@ pub(super) const TAIL: usize = 4_096;
 pub(super) enum First {
     /// It is judged.
     Proof(Proof),
-    /// It must be unpacked, in slices.
-    Gzip(Box<Gzip>),
+    /// It must be gone through, in slices.
+    Walk(Walk),
 }
 
 /// Judges a file of `size` bytes; `name` tells where the content does not.
@@ -76,16 +79,21 @@ pub(super) fn judge(file: &mut dyn Source, size: u64, name: &[u8]) -> io::Result
         return Ok(First::Proof(Proof { encrypted: None, ..Proof::of(Verdict::Incomplete("it is empty")) }));
     }
     let head = piece(file, 0, HEAD)?;
-    if head.starts_with(&[0x1f, 0x8b]) {
-        return Ok(First::Gzip(Box::default()));
-    }
+    // What restic writes is encrypted, and may begin like anything.
     if let Some(sum) = snapshot(name) {
         return restic(file, size, sum).map(First::Proof);
     }
+    if head.starts_with(&[0x1f, 0x8b]) {
+        return Ok(First::Walk(Walk::Gzip(Box::default())));
+    }
+    if zstd::is_zstd(&head) {
+        return Ok(First::Walk(Walk::Zstd(zstd::Zstd::default())));
+    }
+    if tar::is_tar(&head) {
+        return Ok(First::Walk(Walk::Tar(tar::Tar::default())));
+    }
     let ends = |extension: &str| name.to_ascii_lowercase().ends_with(extension.as_bytes());
-    let proof = if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Proof::of(archive::zstd(file, size)?)
-    } else if head.starts_with(b"\xfd7zXZ\0") {
+    let proof = if head.starts_with(b"\xfd7zXZ\0") {
         Proof::of(archive::xz(file, size)?)
     } else if head.starts_with(b"BZh") {
         Proof::of(archive::bzip2(file, size)?)
@@ -94,8 +102,6 @@ pub(super) fn judge(file: &mut dyn Source, size: u64, name: &[u8]) -> io::Result
         Proof { encrypted: Some(locked), ..Proof::of(archive::zip(file, size)?) }
     } else if head.starts_with(b"7z\xbc\xaf\x27\x1c") {
         Proof { encrypted: None, ..Proof::of(archive::seven_zip(&head, size)) }
-    } else if archive::is_tar(&head) {
-        Proof::of(archive::tar(file, size)?)
     } else if head.starts_with(b"PGDMP") {
         Proof::written_by("pg_dump", Verdict::Unjudged("the custom format of pg_dump has no end marker"))
     } else if head.starts_with(b"REDIS") {

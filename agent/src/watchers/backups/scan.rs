@@ -5,12 +5,10 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-use plumb_proto::time::Timestamp;
-
-use super::history::{self, Seen};
+use super::series::{self, Item, Series};
 use super::{Declared, names};
 use crate::host::pattern::matches;
-use crate::host::{Entry, ErrorKind, Host, HostError, Identity, Kind};
+use crate::host::{Entry, ErrorKind, Host, HostError, Kind};
 
 /// Folders that one pattern stands for, at most.
 const FOLDERS: usize = 4_096;
@@ -48,32 +46,6 @@ const SETS: [(&str, &str); 7] = [
     ("metadata", "mydumper"),
 ];
 
-/// A backup as it lies there.
-#[derive(Clone, Debug)]
-pub(super) struct Item {
-    /// The file, or the file that stands for a folder.
-    pub(super) path: PathBuf,
-    pub(super) at: Timestamp,
-    /// None for a folder: what is in it is not added up.
-    pub(super) size: Option<u64>,
-    pub(super) identity: Identity,
-}
-
-/// Backups of one series.
-#[derive(Debug, Default)]
-pub(super) struct Series {
-    pub(super) kind: String,
-    pub(super) folder: Vec<u8>,
-    pub(super) encrypted: bool,
-    /// Place in the list of what is declared.
-    pub(super) declared: Option<usize>,
-    pub(super) files: u64,
-    /// The two newest, newest first: the newest may still be written.
-    pub(super) newest: Vec<Item>,
-    /// When they were written, and their sizes; bounded.
-    pub(super) seen: Vec<Seen>,
-}
-
 /// What is to be visited.
 struct Visit {
     folder: PathBuf,
@@ -81,6 +53,13 @@ struct Visit {
     fixed: usize,
     depth: usize,
     declared: Option<(usize, OsString)>,
+}
+
+impl Visit {
+    /// Place in the list of what is declared.
+    fn number(&self) -> Option<usize> {
+        self.declared.as_ref().map(|(number, _)| *number)
+    }
 }
 
 /// A scan on its way.
@@ -104,15 +83,16 @@ impl Scan {
             let folder_name = folder.as_os_str().as_bytes().to_vec();
             let series = Series { kind, folder: folder_name, declared: Some(number), ..Series::default() };
             scan.series.insert(each.name.clone().into_bytes(), series);
-            for folder in scan.expand(host, folder) {
+            for folder in scan.expand(host, folder, Some(number)) {
                 scan.add(folder, 0, Some((number, name.to_owned())));
             }
         }
-        let mut folders: Vec<PathBuf> = places.iter().flat_map(|place| scan.expand(host, Path::new(place))).collect();
+        let expand = |scan: &mut Self, pattern: &Path| scan.expand(host, pattern, None);
+        let mut folders: Vec<PathBuf> = places.iter().flat_map(|place| expand(&mut scan, Path::new(place))).collect();
         for root in wordpress {
             // Most of what the pattern names is no WordPress: only what is one is asked for plugins.
-            for content in scan.expand(host, &Path::new(root).join("wp-content")) {
-                folders.extend(PLUGINS.iter().flat_map(|plugin| scan.expand(host, &content.join(plugin))));
+            for content in expand(&mut scan, &Path::new(root).join("wp-content")) {
+                folders.extend(PLUGINS.iter().flat_map(|plugin| expand(&mut scan, &content.join(plugin))));
             }
         }
         folders.sort_unstable();
@@ -127,7 +107,7 @@ impl Scan {
     }
 
     /// The folders that a pattern stands for. Where it says `*`, links are left alone: users make them.
-    fn expand(&mut self, host: &Host, pattern: &Path) -> Vec<PathBuf> {
+    fn expand(&mut self, host: &Host, pattern: &Path, declared: Option<usize>) -> Vec<PathBuf> {
         let mut here = vec![PathBuf::from("/")];
         for part in pattern.components() {
             let Component::Normal(part) = part else { continue };
@@ -149,9 +129,9 @@ impl Scan {
                     })
                 });
                 if too_many {
-                    self.note(Some(ErrorKind::TooMany(FOLDERS).at(&folder)));
+                    self.note(Some(ErrorKind::TooMany(FOLDERS).at(&folder)), declared);
                 }
-                self.note(listed.err());
+                self.note(listed.err(), declared);
             }
             here = next;
         }
@@ -161,29 +141,40 @@ impl Scan {
             match host.resolve(&folder).and_then(|real| host.stat(&real).map(|meta| (real, meta.kind))) {
                 Ok((real, Kind::Folder)) => found.push(real),
                 Ok(_) => {}
-                Err(error) => self.note(Some(error)),
+                Err(error) => self.note(Some(error), declared),
             }
         }
         found.dedup();
         found
     }
 
-    fn note(&mut self, error: Option<HostError>) {
-        if let Some(error) = error.filter(|error| !error.is_absent())
-            && self.failed.len() < 100
-            && !self.failed.contains(&error)
-        {
+    /// Notes what could not be looked at, and which of what is declared that concerns.
+    fn note(&mut self, error: Option<HostError>, declared: Option<usize>) {
+        let Some(error) = error.filter(|error| !error.is_absent()) else { return };
+        let concerns = |series: &&mut Series| declared.is_some() && series.declared == declared;
+        if let Some(series) = self.series.values_mut().find(concerns) {
+            series.failed.get_or_insert_with(|| error.clone());
+        }
+        if self.failed.len() < 100 && !self.failed.contains(&error) {
             self.failed.push(error);
         }
     }
 
     /// Goes on for a slice of time. False when there is nothing left.
     pub(super) fn go_on(&mut self, host: &Host) -> bool {
+        let more = self.visit_some(host);
+        if !more {
+            series::join_rotated(&mut self.series);
+        }
+        more
+    }
+
+    fn visit_some(&mut self, host: &Host) -> bool {
         let mut asked = 0;
         while let Some(visit) = self.todo.pop_front() {
             self.visited += 1;
             if self.visited > VISITS {
-                self.note(Some(ErrorKind::TooMany(VISITS).at(&visit.folder)));
+                self.note(Some(ErrorKind::TooMany(VISITS).at(&visit.folder)), visit.number());
                 self.todo.clear();
                 break;
             }
@@ -217,9 +208,9 @@ impl Scan {
             }
         });
         if too_many {
-            self.note(Some(ErrorKind::TooMany(ENTRIES).at(&visit.folder)));
+            self.note(Some(ErrorKind::TooMany(ENTRIES).at(&visit.folder)), visit.number());
         }
-        self.note(listed.err());
+        self.note(listed.err(), visit.number());
         entries.sort_unstable();
         let count = entries.len();
         if visit.declared.is_none() && self.take_set(host, visit, &entries) {
@@ -272,7 +263,7 @@ impl Scan {
                 found.push(name.to_owned());
             }
         });
-        self.note(listed.err());
+        self.note(listed.err(), None);
         for name in found {
             // The last part of the path gives way, so that the folder itself is the series.
             self.take(host, visit, folder.join(name), Some((kind.to_owned(), true)), false);
@@ -283,10 +274,9 @@ impl Scan {
         let meta = match host.stat(&path) {
             Ok(meta) if meta.kind == Kind::File => meta,
             Ok(_) => return,
-            Err(error) => return self.note(Some(error)),
+            Err(error) => return self.note(Some(error), visit.number()),
         };
-        let declared = visit.declared.as_ref().map(|(number, _)| *number);
-        let key = match declared {
+        let key = match visit.number() {
             Some(number) => {
                 self.series.iter().find(|(_, each)| each.declared == Some(number)).map(|(key, _)| key.clone())
             }
@@ -294,7 +284,7 @@ impl Scan {
         };
         let Some(key) = key else { return };
         if self.series.len() >= SERIES && !self.series.contains_key(&key) {
-            return self.note(Some(ErrorKind::TooMany(SERIES).at(Path::new("series of backups"))));
+            return self.note(Some(ErrorKind::TooMany(SERIES).at(Path::new("series of backups"))), None);
         }
         let series = self.series.entry(key).or_insert_with_key(|key| Series {
             kind: kind.as_ref().map_or_else(|| "file".to_owned(), |(kind, _)| kind.clone()),
@@ -305,16 +295,11 @@ impl Scan {
             ..Series::default()
         });
         series.files += 1;
+        series.rotated += u64::from(is_file && path.file_name().is_some_and(|name| names::is_rotated(name.as_bytes())));
         series.encrypted |= kind.is_some_and(|(_, encrypted)| encrypted);
         let (at, size) = (meta.identity.modified(), is_file.then_some(meta.size));
-        series.seen.push((at.millis() / 1000, size.unwrap_or(0)));
-        if series.seen.len() > 1_000 {
-            history::merge(&mut series.seen);
-        }
-        let position = series.newest.iter().position(|each| (each.at, &each.path) < (at, &path));
-        let position = position.unwrap_or(series.newest.len());
-        series.newest.insert(position, Item { path, at, size, identity: meta.identity });
-        series.newest.truncate(2);
+        series.see((at.millis() / 1000, size.unwrap_or(0)));
+        series.add(Item { path, at, size, identity: meta.identity });
         if self.folders.len() < 64 && !self.folders.contains(&visit.folder) {
             self.folders.push(visit.folder.clone());
         }

@@ -6,7 +6,7 @@ use plumb_proto::untrusted::Untrusted;
 
 use super::history::{self, History, Rhythm, Seen};
 use super::proof::Verdict;
-use super::scan::{Item, Series};
+use super::series::{Item, Series};
 use super::{BACKUP, Backups, HISTORY, RESCAN};
 use crate::host::HostError;
 use crate::watcher::{Look, Progress};
@@ -53,13 +53,20 @@ impl Backups {
             fields: vec![
                 ("kind", series.kind.as_str().into()),
                 ("location", Value::Text(series.folder.clone().into())),
-                ("files", whole_number(series.files)),
                 ("declared", declared.is_some().into()),
             ],
             unknown: Vec::new(),
             newest: None,
             size: None,
         };
+        match series.failed.filter(|_| series.files == 0) {
+            // None was found, but not because there is none.
+            Some(error) => {
+                let columns = ["files", "newest", "valid"].into_iter();
+                row.unknown.extend(columns.map(|column| (column, error.to_string(), error.hint())));
+            }
+            None => row.fields.push(("files", whole_number(series.files))),
+        }
         row.add_rhythm(rhythm);
         if let Some(item) = &chosen {
             row.add_newest(item, look.now);
@@ -118,6 +125,11 @@ impl Backups {
 const WRITING: &str = "it is being written";
 
 impl Row {
+    /// As its past is kept.
+    pub(super) fn name(&self) -> String {
+        self.key.to_string()
+    }
+
     fn add_rhythm(&mut self, rhythm: Option<Rhythm>) {
         let Some(Rhythm { interval, late_after }) = rhythm else { return };
         self.fields.push(("interval_seconds", Value::Int(interval)));
@@ -125,7 +137,7 @@ impl Row {
     }
 
     fn add_newest(&mut self, item: &Item, now: Timestamp) {
-        if item.at.millis() - now.millis() > AHEAD {
+        if item.at.millis().saturating_sub(now.millis()) > AHEAD {
             self.unknown.push(("newest", format!("its time lies ahead: {}", item.at), "look at the host's clock"));
         } else {
             let at = Timestamp::from_secs(item.at.millis() / 1000);
@@ -166,9 +178,39 @@ impl Row {
 }
 
 fn before(at: Timestamp) -> Timestamp {
-    Timestamp::from_millis(at.millis() - 1000)
+    Timestamp::from_millis(at.millis().saturating_sub(1000))
 }
 
 fn whole_number(number: u64) -> Value {
     Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watcher::testing::NOW;
+
+    /// Whoever owns a file sets its time, and tmpfs and btrfs keep any.
+    #[test]
+    fn any_time_that_a_file_may_have_is_told() {
+        let meta = crate::watcher::testing::stage(&crate::watchers::backups::SPEC).folder("/a").host().stat("/a");
+        let identity = meta.unwrap().identity;
+        for (at, newest) in
+            [(i64::MIN, "newest=-292275055-05-16T16:47:05Z"), (0, "newest=1970-01-01T00:00:00Z"), (i64::MAX, "ahead")]
+        {
+            let item = Item { path: "/a".into(), at: Timestamp::from_millis(at), size: None, identity };
+            let mut row = Row {
+                key: "a".into(),
+                source: String::new(),
+                fields: Vec::new(),
+                unknown: Vec::new(),
+                newest: None,
+                size: None,
+            };
+            row.add_newest(&item, NOW);
+            let told = row.fields.first().map_or_else(|| "ahead".to_owned(), |(name, value)| format!("{name}={value}"));
+            assert_eq!(told, newest);
+            assert!(before(item.at) <= item.at);
+        }
+    }
 }

@@ -183,6 +183,20 @@ fn a_declared_backup_that_is_not_there_is_told() {
 }
 
 #[test]
+fn a_declared_backup_that_cannot_be_looked_at_is_unknown_and_not_missing() {
+    let stage = stage(&SPEC)
+        .settings("declared = [{ name = 'shop', pattern = '/mnt/nas/shop-*.sql.gz', every = '12h' }]")
+        .file("/proc/1/mountinfo", "2 1 0:2 / /mnt/nas rw - nfs4 nas:/x rw\n")
+        .file("/mnt/nas/shop-1.sql.gz", "x");
+    let why = "?(/mnt/nas: on a network or user-space file system, which is not touched because it may hang)";
+    let expected = format!(
+        "shop kind=sql.gz location=/mnt/nas newest={why} files={why} valid={why} interval_seconds=43200 \
+         late_after_seconds=68400 declared=true from /mnt/nas"
+    );
+    assert_eq!(fact(&stage.look()), expected);
+}
+
+#[test]
 fn a_time_that_is_none_is_a_mistake_in_the_configuration() {
     for every in ["", "x", "1y", "5", "0d", "ä"] {
         let text = format!("declared = [{{ name = 'a', pattern = '/b/c', every = '{every}' }}]");
@@ -190,6 +204,26 @@ fn a_time_that_is_none_is_a_mistake_in_the_configuration() {
         settings.extend(text.parse::<toml::Table>().unwrap());
         assert!(SPEC.make(settings).is_err(), "{every}");
     }
+}
+
+#[test]
+fn files_that_a_rotation_put_aside_are_of_the_series_that_they_came_from() {
+    let at = |nights: u64| ago(8 * 3_600 + nights * DAY);
+    // `compress`, `delaycompress`, and a file that is kept plain and compressed.
+    for (names, expected) in [
+        (["db.sql.gz", "db.sql.1.gz", "db.sql.2.gz", "db.sql.3.gz"], "/backup/db.sql.gz kind=sql.gz"),
+        (["db.sql", "db.sql.1", "db.sql.2.gz", "db.sql.3.gz"], "/backup/db.sql kind=sql"),
+    ] {
+        let stage = stage(&SPEC);
+        for (nights, name) in names.iter().enumerate() {
+            put(&stage, &format!("/backup/{name}"), DUMP, at(nights as u64));
+        }
+        let told = stage.look();
+        has(fact(&told), &[expected, "newest=2026-11-21T02:00:00Z", "files=4", "interval_seconds=86400"]);
+    }
+    let stage = stage(&SPEC);
+    ["db.sql", "db.sql.gz"].iter().for_each(|name| put(&stage, &format!("/backup/{name}"), DUMP, at(0)));
+    assert_eq!(facts(&stage.look()).len(), 2);
 }
 
 #[test]
@@ -303,6 +337,15 @@ fn a_big_gzip_is_unpacked_in_slices_and_judged_by_what_it_holds() {
 }
 
 #[test]
+fn a_file_that_is_gone_through_comes_to_its_end_while_a_newer_one_is_being_written() {
+    let stage = stage(&SPEC);
+    let noise: Vec<u8> = (0..3_000_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    put(&stage, "/backup/db-2026-11-20.gz", super::proof::tests::gzip(&noise), ago(DAY));
+    put(&stage, "/backup/db-2026-11-21.gz", [0x1f, 0x8b, 8], ago(5));
+    has(fact(&stage.look()), &["newest=2026-11-20T10:00:00Z", "files=2", "valid=true"]);
+}
+
+#[test]
 fn a_backup_that_may_not_be_read_is_unknown_and_says_what_would_help() {
     let stage = nightly(1).mode("/var/backups/db-2026-11-21.sql", 0o000);
     let told = stage.look();
@@ -310,4 +353,23 @@ fn a_backup_that_may_not_be_read_is_unknown_and_says_what_would_help() {
         return has(fact(&told), &["valid=true"]); // root may read everything
     }
     has(fact(&told), &["valid=?(", "permission denied; run the agent as root", "verdict=unknown"]);
+}
+
+#[test]
+fn a_backup_that_stopped_is_late_for_as_long_as_its_last_file_lies_there() {
+    let stage = stage(&SPEC);
+    for _ in 0..4 {
+        put(&stage, "/backup/all.sql", DUMP, stage.clock().now() - Duration::from_secs(3_600));
+        stage.look();
+        stage.clock().advance(Duration::from_secs(DAY));
+    }
+    stage.clock().advance(Duration::from_secs(60 * DAY));
+    for _ in 0..2 {
+        stage.restart();
+        has(fact(&stage.look()), &["interval_seconds=86400 late_after_seconds=133200"]);
+    }
+    stage.remove("/backup/all.sql");
+    stage.clock().advance(Duration::from_secs(600));
+    stage.look();
+    assert_eq!(stage.cursors()["history"], b"{}");
 }

@@ -15,7 +15,7 @@ use super::reading::{Outcome, Reading, digest};
 use super::tree::Totals;
 use crate::host::pattern::Pattern;
 use crate::host::tree_events::Watch;
-use crate::host::{Folder, Item};
+use crate::host::{ErrorKind, Folder, Item};
 use crate::watcher::Look;
 
 /// Where a folder is, and what holds for it.
@@ -48,7 +48,12 @@ pub(super) struct Compared {
     pub(super) folders: Vec<(OsString, bool)>,
     /// Folders that are not there any more.
     pub(super) gone: Vec<OsString>,
+    /// Entries on which another file system lies, and why what is in each is not known.
+    pub(super) beyond: Vec<(OsString, ErrorKind)>,
 }
+
+/// What is said of a file system that lies in a tree.
+const MOUNTED: ErrorKind = ErrorKind::Io("another file system is mounted there, which is left out");
 
 /// See the module.
 pub(super) struct Comparison {
@@ -57,6 +62,8 @@ pub(super) struct Comparison {
     entries: Vec<Entry>,
     /// Device that the folder is on: what is mounted in it is left out.
     device: u64,
+    /// What is mounted in it and was not even asked.
+    mounts: Vec<OsString>,
     owned: BTreeSet<Vec<u8>>,
     /// Reads every file, whatever it says of itself.
     thorough: bool,
@@ -87,6 +94,7 @@ impl Comparison {
             thorough,
             read_on: today.unwrap_or(read_on),
             silent,
+            mounts: folder.mounts,
             items: folder.items.into_iter(),
             old: row.unwrap_or_default().entries.into_iter().peekable(),
             entries: Vec::new(),
@@ -100,6 +108,7 @@ impl Comparison {
                 changes: Changes::default(),
                 folders: Vec::new(),
                 gone: Vec::new(),
+                beyond: Vec::new(),
             },
         }
     }
@@ -132,8 +141,11 @@ impl Comparison {
             }
             let Some(item) = self.items.next() else {
                 while let Some(entry) = self.old.next() {
-                    self.lost(Some(entry));
+                    self.pass(entry);
                 }
+                let mounts = std::mem::take(&mut self.mounts).into_iter();
+                let watched = mounts.filter(|name| !is_any(ignore, &self.done.place.shown.join(name)));
+                self.done.beyond.extend(watched.map(|name| (name, ErrorKind::MayHang)));
                 return true;
             };
             effort.asked(1);
@@ -145,7 +157,7 @@ impl Comparison {
     fn item(&mut self, look: &Look<'_>, item: Item, ignore: &[Pattern], effort: &mut Effort) {
         let name = item.name.as_bytes();
         while let Some(entry) = self.old.next_if(|old| old.name.as_slice() < name) {
-            self.lost(Some(entry));
+            self.pass(entry);
         }
         let before = self.old.next_if(|old| old.name == name);
         let mut entry = Entry::of(&item);
@@ -160,8 +172,9 @@ impl Comparison {
         }
         if entry.is_folder() {
             let same = before.as_ref().is_some_and(|before| before.is_folder() && before.inode == entry.inode);
-            if item.meta.identity.inode().0 == self.device {
-                self.done.folders.push((item.name, !same));
+            match item.meta.identity.inode().0 == self.device {
+                true => self.done.folders.push((item.name, !same)),
+                false => self.done.beyond.push((item.name, MOUNTED)),
             }
             return self.settle(entry, before);
         }
@@ -210,6 +223,14 @@ impl Comparison {
         self.entries.push(entry);
     }
 
+    /// An entry was not met: it is not there any more, or hidden, and then nothing is known of it but what was.
+    fn pass(&mut self, before: Entry) {
+        match self.mounts.iter().any(|mount| mount.as_bytes() == before.name) {
+            true => self.entries.push(before),
+            false => self.lost(Some(before)),
+        }
+    }
+
     /// An entry is not there any more.
     fn lost(&mut self, before: Option<Entry>) {
         let Some(before) = before else { return };
@@ -249,4 +270,41 @@ fn is_recent(entry: &Entry, look: &Look<'_>) -> bool {
 /// The path of a folder below its tree.
 pub(super) fn below(tree: &Path, shown: &Path) -> PathBuf {
     shown.strip_prefix(tree).map(Path::to_owned).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use plumb_proto::time::ManualClock;
+
+    use super::*;
+    use crate::host::Host;
+    use crate::watcher::testing::NOW;
+
+    #[test]
+    fn another_file_system_in_a_folder_is_not_gone_into_and_is_said_to_be_left_out() {
+        let host = Host::new("/", Arc::new(ManualClock::at(NOW)));
+        let mut folder = host.examine("/".as_ref(), None).unwrap();
+        folder.items.retain(|item| item.name == "proc");
+        let place = Place {
+            tree: 0,
+            real: "/".into(),
+            shown: "/".into(),
+            below: PathBuf::new(),
+            cache: false,
+            code: true,
+            first: true,
+        };
+        let nothing = |_: &str| None;
+        let look = Look::new(&host, NOW, &[], &nothing);
+        let ended = |ignore: &[Pattern]| {
+            let mut comparison = Comparison::new(place.clone(), folder.clone(), None, BTreeSet::new(), None);
+            assert!(comparison.step(&look, ignore, &mut [], &mut Effort::new(&look)));
+            let Compared { folders, beyond, .. } = comparison.finish();
+            (folders, beyond)
+        };
+        assert_eq!(ended(&[]), (Vec::new(), vec![("proc".into(), MOUNTED)]));
+        assert_eq!(ended(&[Pattern::from("/proc".to_owned())]), (Vec::new(), Vec::new()));
+    }
 }

@@ -3,6 +3,7 @@
 mod kept;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::vec::IntoIter;
@@ -14,11 +15,11 @@ use super::effort::Effort;
 use super::entry::put;
 use super::reading::{Digest, Outcome, Reading};
 use super::tree::Tree;
-use crate::host::HostError;
 use crate::host::packages::{Digests, MD5SUMS, rpm_database};
+use crate::host::{HostError, Identity};
 use crate::watcher::{Look, Table};
 use kept::{decode, fingerprint, forget_removed, keep, owned_key, package_key};
-pub(super) use kept::{owned, owners};
+pub(super) use kept::{is_packaged, owned, owners};
 
 /// Folders of programs and of what they load.
 const SCOPE: [&str; 5] = ["/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/libexec"];
@@ -72,6 +73,10 @@ pub(super) struct Packages {
     complete: bool,
     /// A package manager was at work: to be judged when it has ended.
     pub(super) postponed: bool,
+    /// The database of dpkg as it was when all packages were last looked at.
+    state: Option<Identity>,
+    /// Folders in which other files are of packages than when they were compared.
+    changed: BTreeSet<PathBuf>,
 }
 
 impl Packages {
@@ -81,6 +86,7 @@ impl Packages {
         if self.postponed {
             return;
         }
+        self.state = Digests::state(look.host);
         self.digests = Digests::of(look.host);
         (self.queue, self.judging, self.failed) = (VecDeque::new(), None, None);
         match Digests::lists(look.host) {
@@ -90,12 +96,28 @@ impl Packages {
                 let there: BTreeSet<&String> = self.queue.iter().collect();
                 self.altered.retain(|package, _| there.contains(package));
                 self.unread.retain(|package, _| there.contains(package));
-                forget_removed(look, &there);
+                forget_removed(look, &there, &mut self.changed);
             }
             Err(error) if error.is_absent() => self.known = false,
             Err(error) => self.failed = Some(error),
         }
         self.rpm = rpm_database(look.host).filter(|_| !self.known && self.failed.is_none());
+    }
+
+    /// A look ends: sees whether a package manager is at work, and looks at all packages again if one was meanwhile. `true`
+    /// if there is something to do.
+    pub(super) fn catch_up(&mut self, look: &mut Look<'_>) -> bool {
+        self.postponed |= Digests::in_motion(look.host);
+        if self.postponed || self.state == Digests::state(look.host) {
+            return false;
+        }
+        self.scan(look);
+        !self.postponed
+    }
+
+    /// The next folder that is to be compared again, since its files are of other packages now.
+    pub(super) fn next_changed(&mut self) -> Option<PathBuf> {
+        self.changed.pop_first()
     }
 
     /// Something changed in a folder: whose files lie there is judged again.
@@ -149,8 +171,10 @@ impl Packages {
             Some(error) => drop(self.unread.insert(package.clone(), error)),
             None => drop(self.unread.remove(&package)),
         }
+        let path = |folder: &[u8]| PathBuf::from(OsStr::from_bytes(folder));
         for gone in before.iter().filter(|folder| !folders.contains_key(*folder)) {
             look.drop_kept(owned_key(gone, &package));
+            self.changed.insert(path(gone));
         }
         let mut row = Vec::new();
         put(&mut row, state);
@@ -159,7 +183,9 @@ impl Packages {
         for (folder, names) in folders {
             put(&mut row, folder.len() as u64);
             row.extend_from_slice(&folder);
-            keep(look, owned_key(&folder, &package), names);
+            if keep(look, owned_key(&folder, &package), names) {
+                self.changed.insert(path(&folder));
+            }
         }
         keep(look, package_key(&package), row);
     }

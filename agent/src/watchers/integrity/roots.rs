@@ -40,7 +40,7 @@ const MOST: usize = 2_000;
 /// What was found.
 #[derive(Default)]
 pub(super) struct Roots {
-    /// Sorted by name; none lies in another.
+    /// Sorted by name; none lies in another, by its place or by its name.
     pub(super) trees: Vec<Tree>,
     /// Configured roots that cannot be looked at; without a name, what may name more of them.
     pub(super) problems: Vec<(PathBuf, HostError)>,
@@ -83,7 +83,22 @@ impl Integrity {
                 found.trees.push(tree);
             }
         }
+        unnest(&mut found.trees);
         found.trees.sort_by(|a, b| a.name.cmp(&b.name));
         found
+    }
+}
+
+/// A tree whose name lies in that of another, as a link in it does, is called by its place: what is kept is kept by name,
+/// and what lies below a tree's name is the tree's. Places lie in no other tree, so it comes to an end.
+fn unnest(trees: &mut [Tree]) {
+    loop {
+        let names: BTreeSet<PathBuf> = trees.iter().map(|tree| tree.name.clone()).collect();
+        let nested = |tree: &&mut Tree| tree.name.ancestors().skip(1).any(|folder| names.contains(folder));
+        let mut found = trees.iter_mut().filter(|tree| tree.name != tree.real).filter(nested).peekable();
+        if found.peek().is_none() {
+            return;
+        }
+        found.for_each(|tree| tree.name.clone_from(&tree.real));
     }
 }

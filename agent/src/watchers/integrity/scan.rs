@@ -16,11 +16,12 @@ use super::code::is_any;
 use super::compare::{Compared, Comparison, Place, below};
 use super::effort::Effort;
 use super::entry::Row;
-use super::packages::{Packages, owned};
+use super::packages::{Packages, is_packaged, owned};
 use super::reading::{BUFFER, digest};
 use super::tree::{Totals, Tree, folder_key};
 use super::walk::{Step, Walk};
 use super::{Integrity, PACKAGE_FILE, TREE, tell_tree};
+use crate::host::ErrorKind;
 use crate::host::tree_events::TreeEvents;
 use crate::watcher::{Look, Progress};
 use events::Changed;
@@ -161,7 +162,9 @@ impl Scan {
             Err(why) => format!("sweeps: {why}"),
         };
         for tree in &self.trees {
-            tell_tree(look, tree, &mode);
+            // New files count as nobody's until it is known whose they are.
+            let unsettled = self.packages.postponed && is_packaged(look, &tree.real);
+            tell_tree(look, tree, &mode, unsettled);
         }
         if settings.packages {
             self.packages.tell(look, &PACKAGE_FILE);
@@ -199,7 +202,11 @@ impl Scan {
         if settings.packages && self.packages.step(look, &self.trees, &mut self.buffer, effort) {
             return true;
         }
-        self.sweep_on(look, settings, effort, now)
+        if let Some(folder) = self.packages.next_changed() {
+            self.look_again(look, settings, folder, effort);
+            return true;
+        }
+        self.sweep_on(look, settings, effort, now) || (settings.packages && self.packages.catch_up(look))
     }
 
     /// Begins to compare a folder.
@@ -222,7 +229,10 @@ impl Scan {
             Ok(folder) => folder,
             Err(error) if error.is_absent() => return, // the folder it was in tells
             Err(error) => {
-                tree.cannot(&step.shown, &error);
+                match error.kind {
+                    ErrorKind::MayHang => tree.is_beyond(&step.shown, &error.kind),
+                    _ => tree.cannot(&step.shown, &error.kind, error.hint()),
+                }
                 if let Some(sweep) = self.sweep.as_mut().filter(|_| why == Why::Sweep) {
                     sweep.pass_over(&folder_key(&step.shown));
                 }
@@ -251,7 +261,7 @@ impl Scan {
 
     /// A folder was compared: keeps it, and tells what changed.
     fn compared(&mut self, look: &mut Look<'_>, why: Why, compared: Compared) {
-        let Compared { place, watch, row, totals, changes, folders, gone } = compared;
+        let Compared { place, watch, row, totals, changes, folders, gone, beyond } = compared;
         let Some(tree) = self.trees.get_mut(place.tree) else { return };
         let key = folder_key(&place.shown);
         if let Some(row) = row {
@@ -261,6 +271,7 @@ impl Scan {
             tree.totals.merge(&totals);
             look.keep(tree.key(), tree.totals.encode());
         }
+        beyond.iter().for_each(|(name, why)| tree.is_beyond(&place.shown.join(name), why));
         changes.tell(look, &tree.name, &place.shown, place.cache);
         if changes.count() > 0 && why != Why::Sweep {
             self.packages.judge_folder(look, &place.real);
@@ -289,7 +300,7 @@ impl Scan {
             }
         };
         if !entered {
-            tree.cannot(&place.shown, &"too many folders one in the other");
+            tree.cannot(&place.shown, &"too many folders one in the other", "");
         }
     }
 

@@ -193,9 +193,71 @@ fn a_tree_keeps_its_name_when_the_link_to_it_leads_to_a_new_release() {
 }
 
 #[test]
+fn trees_that_swallow_others_and_give_them_back_count_what_is_in_them() {
+    let roots = |roots: &str| {
+        let stage = site().file("/var/www/blog/index.php", "blog");
+        stage.settings(&format!("roots = [{roots}]\n"))
+    };
+    let stage = roots(r#""/var/www/*""#);
+    stage.look();
+    let mut kept = stage.kept();
+    // The operator changes the roots: another agent goes on with what is kept.
+    for (names, trees) in [
+        (r#""/var/www/*", "/var/www""#, "/var/www files=4"),
+        (r#""/var/www/*""#, "/var/www/blog files=1 /var/www/shop files=3"),
+        (r#""/var/www/shop/wp-content/uploads""#, "/var/www/shop/wp-content/uploads files=1"),
+        (r#""/var/www/shop""#, "/var/www/shop files=3"),
+    ] {
+        let (after, fresh) = (roots(names), roots(names));
+        after.set_kept(kept);
+        let told =
+            |stage: &Stage| stage.look().lines().filter(|line| !line.contains("/etc")).collect::<Vec<_>>().join("\n");
+        let (text, expected) = (told(&after), told(&fresh));
+        let facts = text.lines().filter_map(|line| line.strip_prefix("fact tree ")?.split(" size").next());
+        assert_eq!(facts.collect::<Vec<_>>().join(" "), trees);
+        assert_eq!(text, expected);
+        kept = after.kept();
+    }
+}
+
+#[test]
+fn a_tree_to_which_a_link_in_another_leads_is_called_by_its_place() {
+    let stage = site().file("/opt/blog/index.php", "blog").link("/var/www/shop/blog", "/opt/blog");
+    let stage = stage.settings(r#"roots = ["/var/www/*", "/var/www/shop/blog"]"#);
+    let text = stage.look();
+    assert!(text.contains("fact tree /opt/blog files=1 "), "{text}");
+    stage.clock().advance(Duration::from_hours(8));
+    assert_eq!(text, stage.look());
+    stage.clock().advance(Duration::from_hours(8));
+    assert_eq!(text, stage.look());
+}
+
+#[test]
 fn a_folder_that_cannot_be_listed_makes_the_tree_unknown_and_removes_nothing() {
     let deep = format!("/var/www/shop{}", "/d".repeat(70));
     let stage = site().folder(&deep);
     let text = stage.look();
     assert!(text.contains("code_digest=?(1 folders cannot be read, such as /var/www/shop/d"), "{text}");
+}
+
+#[test]
+fn what_lies_below_a_mount_that_may_hang_is_unknown_and_not_removed_until_it_is_ignored() {
+    let stage = site();
+    let before = column(&stage, "/var/www/shop", "code_digest");
+    let mounts = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:2 / /var/www/shop/wp-content/uploads rw - nfs4 s:/x rw\n";
+    stage.write("/proc/1/mountinfo", mounts);
+    stage.host().mounts().unwrap(); // as `disk` does when something is mounted
+    stage.remove("/var/www/shop/wp-content/uploads/2026/a.jpg"); // as if it were another folder
+    assert!(events(&stage).is_empty());
+    let why = "?(1 folders cannot be read, such as /var/www/shop/wp-content/uploads: on a network or user-space file \
+               system, which is not touched because it may hang; name the folder in `ignore` if it is no part of the site)";
+    stage.restart();
+    let text = stage.look();
+    assert!(text.contains(&format!("code_files=1 code_digest={why}")), "{text}");
+    stage.write("/proc/1/mountinfo", "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n");
+    assert_eq!(events(&stage), ["event file_removed info /var/www/shop/wp-content/uploads/2026/a.jpg x1"]);
+    assert_eq!(column(&stage, "/var/www/shop", "code_digest"), before);
+
+    let ignoring = site().settings("ignore = [\"wp-content/uploads\"]").file("/proc/1/mountinfo", mounts);
+    assert_eq!(column(&ignoring, "/var/www/shop", "code_digest"), before);
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::entry::{Entry, put, take};
 use super::reading::hex;
+use crate::host::ErrorKind;
 
 /// Problems of one tree that are remembered.
 const PROBLEMS: usize = 50;
@@ -20,8 +21,8 @@ pub(super) struct Tree {
     /// Whether what is code in it is compared with the baseline.
     pub(super) code: bool,
     pub(super) totals: Totals,
-    /// Folders that cannot be read, and why.
-    pub(super) problems: BTreeMap<PathBuf, String>,
+    /// Folders that cannot be looked at, why, and what would help.
+    pub(super) problems: BTreeMap<PathBuf, (String, &'static str)>,
 }
 
 impl Tree {
@@ -31,10 +32,15 @@ impl Tree {
         Some(if rest.as_os_str().is_empty() { self.name.clone() } else { self.name.join(rest) })
     }
 
-    pub(super) fn cannot(&mut self, folder: &Path, why: &impl ToString) {
+    pub(super) fn cannot(&mut self, folder: &Path, why: &impl ToString, hint: &'static str) {
         if self.problems.len() < PROBLEMS {
-            self.problems.insert(folder.to_owned(), why.to_string());
+            self.problems.insert(folder.to_owned(), (why.to_string(), hint));
         }
+    }
+
+    /// Another file system lies there.
+    pub(super) fn is_beyond(&mut self, folder: &Path, why: &ErrorKind) {
+        self.cannot(folder, why, "name the folder in `ignore` if it is no part of the site");
     }
 
     /// The key of its totals.

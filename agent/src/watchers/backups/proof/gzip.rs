@@ -7,12 +7,14 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
-use super::{HEAD, Proof, Source, TAIL, Verdict, archive, dump, piece};
+use super::{HEAD, Proof, Source, TAIL, Verdict, dump, piece, tar};
 
 /// Compressed bytes that are taken at once.
 const INPUT: usize = 65_536;
 /// What deflate looks back (RFC 1951, 3.3).
 const WINDOW: usize = 32_768;
+/// Unpacked bytes after which a slice ends: a byte may stand for a thousand.
+const OUTPUT: u64 = 16 << 20;
 /// A header with its names; a longer one is taken for damaged.
 const HEADER: usize = 65_536;
 
@@ -36,7 +38,8 @@ pub(in super::super) struct Gzip {
 }
 
 impl Gzip {
-    /// Goes on by some `bytes` of the compressed file, which has `size`. `None`: there is more.
+    /// Goes on by some `bytes` of the compressed file, which has `size`, or by what unpacking them may take. `None`: there
+    /// is more.
     ///
     /// # Errors
     /// Reading failed.
@@ -46,9 +49,9 @@ impl Gzip {
         size: u64,
         bytes: u64,
     ) -> io::Result<Option<Proof>> {
-        let until = self.at.saturating_add(bytes);
+        let (until, full) = (self.at.saturating_add(bytes), self.total.saturating_add(OUTPUT));
         self.window.resize(WINDOW, 0);
-        while self.at < until {
+        while self.at < until && self.total < full {
             if !self.within {
                 match self.begin(file, size)? {
                     Some(verdict) => return Ok(Some(self.proof(verdict))),
@@ -56,7 +59,7 @@ impl Gzip {
                 }
             }
             let input = piece(file, self.at, INPUT)?;
-            if let Some(verdict) = self.take(&input) {
+            if let Some(verdict) = self.take(&input, full) {
                 return Ok(Some(self.proof(verdict)));
             }
             if self.within {
@@ -95,8 +98,9 @@ impl Gzip {
         Ok(None)
     }
 
-    /// Unpacks what was read; a verdict if that cannot be done. `within` ends with the stream.
-    fn take(&mut self, mut input: &[u8]) -> Option<Verdict> {
+    /// Unpacks what was read, until there are `full` bytes in all; a verdict if that cannot be done. `within` ends with
+    /// the stream.
+    fn take(&mut self, mut input: &[u8], full: u64) -> Option<Verdict> {
         if input.is_empty() {
             return Some(CUT);
         }
@@ -115,6 +119,7 @@ impl Gzip {
             self.at += u64::try_from(read).unwrap_or(0);
             input = input.get(read..).unwrap_or_default();
             match status {
+                TINFLStatus::HasMoreOutput if self.total >= full && !input.is_empty() => return None,
                 TINFLStatus::HasMoreOutput => {}
                 TINFLStatus::NeedsMoreInput if input.is_empty() => return None,
                 TINFLStatus::Done => {
@@ -131,7 +136,7 @@ impl Gzip {
         let program = dump::program(&self.head);
         let inner = match verdict {
             Verdict::Complete if program.is_some() => dump::judge(&self.head, &self.tail),
-            Verdict::Complete => archive::tar_within(&self.head, &self.tail, self.total).unwrap_or(Verdict::Complete),
+            Verdict::Complete => tar::tar_within(&self.head, &self.tail, self.total).unwrap_or(Verdict::Complete),
             other => other,
         };
         Proof { verdict: inner, program, encrypted: Some(false) }

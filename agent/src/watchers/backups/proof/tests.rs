@@ -10,12 +10,20 @@ fn proof(bytes: &[u8], name: &str) -> Proof {
     let size = bytes.len() as u64;
     match judge(&mut file, size, name.as_bytes()).unwrap() {
         First::Proof(proof) => proof,
-        First::Gzip(mut gzip) => loop {
-            if let Some(proof) = gzip.go_on(&mut file, size, 10_000).unwrap() {
+        First::Walk(mut walk) => loop {
+            if let Some(proof) = walk.go_on(&mut file, size, 10_000).unwrap() {
                 return proof;
             }
         },
     }
+}
+
+/// In how many slices a file that must be gone through is judged, and as what.
+fn slices(bytes: &[u8], limit: u64) -> (usize, Verdict) {
+    let (mut file, size) = (Cursor::new(bytes), bytes.len() as u64);
+    let First::Walk(mut walk) = judge(&mut file, size, b"a").unwrap() else { panic!("judged at once") };
+    let mut slices = (1..).map(|slice| (slice, walk.go_on(&mut file, size, limit).unwrap()));
+    slices.find_map(|(slice, proof)| Some((slice, proof?.verdict))).unwrap()
 }
 
 /// A gzip as the program writes it, in stored blocks.
@@ -35,19 +43,25 @@ pub(in super::super) fn gzip(plain: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A header of tar; `more` is put over it at its places.
+fn header(name: &str, kind: u8, size: usize, more: &[(usize, u8)]) -> Vec<u8> {
+    let mut header = vec![0_u8; 512];
+    header[..name.len()].copy_from_slice(name.as_bytes());
+    header[100..108].copy_from_slice(b"0000644\0");
+    header[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
+    header[156] = kind;
+    header[257..263].copy_from_slice(b"ustar\0");
+    more.iter().for_each(|(at, byte)| header[*at] = *byte);
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    header
+}
+
 fn tar(members: &[(&str, usize)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, size) in members {
-        let mut header = [0_u8; 512];
-        header[..name.len()].copy_from_slice(name.as_bytes());
-        header[100..108].copy_from_slice(b"0000644\0");
-        header[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
-        header[156] = b'0';
-        header[257..263].copy_from_slice(b"ustar\0");
-        header[148..156].fill(b' ');
-        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-        out.extend_from_slice(&header);
+        out.extend_from_slice(&header(name, b'0', *size, &[]));
         out.resize(out.len() + size.div_ceil(512) * 512, 0); // a file of zeros must not look like the end
     }
     out.resize(out.len() + 1_024, 0);
@@ -98,6 +112,8 @@ const MYSQL: &[u8] =
 const SANDBOX: &[u8] = b"/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump 10.19\nINSERT INTO `a` VALUES (1);\n-- Dump completed\n";
 const PG: &[u8] = b"--\n-- PostgreSQL database dump\n--\n\n\\restrict AbC\n\nSET x = 1;\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict AbC\n\n";
 const PG_OLD: &[u8] = b"--\n-- PostgreSQL database cluster dump\n--\n\nSET x = 1;\n--\n-- PostgreSQL database cluster dump complete\n--\n\n";
+/// As pg_dumpall 15.18 writes it: what is restricted is released before the databases.
+const PG_ALL: &[u8] = b"--\n-- PostgreSQL database cluster dump\n--\n\n\\restrict AbC\n\nCREATE ROLE a;\n\n\\unrestrict AbC\n\n\\connect template1\n\n--\n-- PostgreSQL database dump\n--\n\n\\restrict DeF\n\nSET x = 1;\n\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict DeF\n\n--\n-- PostgreSQL database cluster dump complete\n--\n\n";
 const MANIFEST: &[u8] =
     b"{ \"PostgreSQL-Backup-Manifest-Version\": 1,\n\"Files\": [],\n\"Manifest-Checksum\": \"ab\"}\n";
 
@@ -108,6 +124,7 @@ fn whole() -> Vec<(&'static str, Vec<u8>, usize)> {
         ("b.sql", SANDBOX.to_vec(), 0),
         ("c.sql", PG.to_vec(), 1),
         ("d.sql", PG_OLD.to_vec(), 4),
+        ("e.sql", PG_ALL.to_vec(), 4),
         ("a.sql.gz", gzip(MYSQL), 0),
         ("a.tar", tar(&[("a", 3), ("zeros", 5_000)]), 0),
         ("a.tar.gz", gzip(&tar(&[("a", 3)])), 0),
@@ -150,6 +167,88 @@ fn what_real_programs_wrote_is_complete_and_any_byte_less_is_not() {
             assert!(matches!(verdict, Verdict::Incomplete(_)), "{name} cut to {length}: {verdict:?}");
         }
     }
+}
+
+#[test]
+fn a_dump_without_comments_has_no_end_marker_and_is_not_truncated() {
+    for first in ["/*M!999999\\- enable the sandbox mode */ ", "/*!999999\\- enable the sandbox mode */ "] {
+        let compact = format!("{first}\n/*!40101 SET x = 1 */;\nINSERT INTO `a` VALUES ('\n-- MySQL dump');\n");
+        let found = proof(compact.as_bytes(), "a.sql");
+        assert_eq!((found.program, found.verdict), (Some("mariadb-dump"), NOT_KNOWN), "{first}");
+        let cut = format!("{first}\n-- MariaDB dump 10.19\nINSERT INTO `a` VAL");
+        assert!(matches!(proof(cut.as_bytes(), "a.sql").verdict, Verdict::Incomplete(_)), "{first}");
+    }
+}
+
+/// Frames that are passed over.
+fn skippable(count: usize) -> Vec<u8> {
+    b"\x50\x2a\x4d\x18\x04\0\0\0size".repeat(count)
+}
+
+#[test]
+fn a_file_of_pzstd_begins_with_a_frame_that_is_passed_over() {
+    let two = [skippable(1), ZSTD.to_vec(), skippable(1), ZSTD.to_vec()].concat();
+    assert_eq!(proof(&two, "a.sql.zst").verdict, Verdict::Complete);
+    assert!(matches!(proof(&two[..two.len() - 1], "a.zst").verdict, Verdict::Incomplete(_)));
+    assert!(matches!(proof(&skippable(1), "a.zst").verdict, Verdict::Incomplete(_)));
+    let lz4 = [skippable(1), b"\x04\x22\x4d\x18".to_vec()].concat();
+    assert_eq!(proof(&lz4, "a.lz4").verdict, NOT_KNOWN);
+}
+
+#[test]
+fn a_tar_tells_sizes_in_extended_records_and_maps_of_sparse_files_in_more_blocks() {
+    // What is bigger than its header can say is told before it; then comes its long name.
+    let mut pax = header("p", b'x', 31, &[]);
+    pax.extend_from_slice(b"11 atime=1\n12 size=999\n8 a=b=c\n\0");
+    pax.truncate(512 + 31);
+    pax.resize(1_024, 0);
+    pax.extend_from_slice(&header("big", b'0', 0, &[]));
+    pax.extend_from_slice(&[7; 1_024]);
+    pax.extend_from_slice(&tar(&[("b", 3)]));
+    assert_eq!(proof(&pax, "a.tar").verdict, Verdict::Complete);
+    assert!(matches!(proof(&pax[..pax.len() - 1_024], "a.tar").verdict, Verdict::Incomplete(_)));
+
+    let mut sparse = header("s", b'S', 600, &[(482, 1)]);
+    let mut map = [[b'7'; 512], [b'7'; 512]];
+    (map[0][504], map[1][504]) = (1, 0);
+    sparse.extend_from_slice(&map.concat());
+    sparse.extend_from_slice(&[7; 1_024]);
+    sparse.extend_from_slice(&tar(&[("b", 3)]));
+    assert_eq!(proof(&sparse, "a.tar").verdict, Verdict::Complete);
+    assert!(matches!(proof(&sparse[..sparse.len() - 1_024], "a.tar").verdict, Verdict::Incomplete(_)));
+}
+
+#[test]
+fn a_snapshot_of_restic_may_begin_like_anything() {
+    for content in [b"\x1f\x8b\x08 secret".as_slice(), b"\x28\xb5\x2f\xfd"] {
+        let sum: String = sha256(&[content]).0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = proof(content, &format!("/backup/restic/snapshots/{sum}"));
+        assert_eq!((found.program, found.verdict), (Some("restic"), Verdict::Complete));
+    }
+}
+
+/// Zeros as deflate packs them best: a literal, then repetitions of 258 bytes, in fixed codes (RFC 1951, 3.2.6).
+fn packed_zeros(repetitions: usize) -> Vec<u8> {
+    let literal = "110".to_owned() + "00110000";
+    let bits = literal + &("11000101".to_owned() + "00000").repeat(repetitions) + "0000000";
+    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    let byte = |bits: &[u8]| bits.iter().enumerate().map(|(at, bit)| (bit - b'0') << at).sum();
+    out.extend(bits.as_bytes().chunks(8).map(byte).collect::<Vec<u8>>());
+    let zeros = vec![0; 1 + 258 * repetitions];
+    out.extend_from_slice(&gzip::crc32(0, &zeros).to_le_bytes());
+    out.extend_from_slice(&(zeros.len() as u32).to_le_bytes());
+    out
+}
+
+#[test]
+fn no_file_keeps_the_agent_for_long() {
+    let many: Vec<(&str, usize)> = vec![("a", 3); 1_000];
+    assert_eq!(slices(&tar(&many), 1), (6, Verdict::Complete));
+    assert_eq!(slices(&[skippable(1_000), ZSTD.to_vec()].concat(), 1), (6, Verdict::Complete));
+    let (count, verdict) = slices(&skippable(30_000), 1);
+    assert_eq!((count, verdict), (101, Verdict::Unjudged("it is too big to be gone through")));
+    // 40 KiB that become 34 MiB.
+    assert_eq!(slices(&packed_zeros(138_000), u64::MAX), (3, Verdict::Complete));
 }
 
 #[test]
@@ -204,7 +303,7 @@ fn barman_says_how_a_backup_ended() {
 
 proptest! {
     #[test]
-    fn any_bytes_get_a_verdict(which in 0_usize..12, at in any::<prop::sample::Index>(), noise in prop::collection::vec(any::<u8>(), 0..64)) {
+    fn any_bytes_get_a_verdict(which in 0_usize..13, at in any::<prop::sample::Index>(), noise in prop::collection::vec(any::<u8>(), 0..64)) {
         let (name, mut bytes, _) = whole().swap_remove(which);
         let at = at.index(bytes.len());
         for (offset, byte) in noise.iter().enumerate() {

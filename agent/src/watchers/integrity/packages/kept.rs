@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::entry::take;
 use super::super::reading::digest;
-use super::super::tree::key;
+use super::super::tree::{is_within, key};
 use crate::host::Meta;
 use crate::watcher::Look;
 
@@ -39,8 +39,14 @@ pub(super) fn package_key(package: &str) -> Vec<u8> {
     [b"p", package.as_bytes()].concat()
 }
 
-/// What is kept of packages that are not there any more goes.
-pub(super) fn forget_removed(look: &mut Look<'_>, there: &BTreeSet<&String>) {
+/// True if files of packages lie there, or are likely to.
+pub(in super::super) fn is_packaged(look: &Look<'_>, folder: &Path) -> bool {
+    let place = key(b'o', folder);
+    folder.starts_with("/usr") || look.kept_after(&place).is_some_and(|(found, _)| is_within(&found, &place))
+}
+
+/// What is kept of packages that are not there any more goes; `left` are the folders where their files lay.
+pub(super) fn forget_removed(look: &mut Look<'_>, there: &BTreeSet<&String>, left: &mut BTreeSet<PathBuf>) {
     let mut last = b"p".to_vec();
     while let Some((key, row)) = look.kept_after(&last) {
         let Some(package) = key.strip_prefix(b"p") else { break };
@@ -48,6 +54,7 @@ pub(super) fn forget_removed(look: &mut Look<'_>, there: &BTreeSet<&String>) {
         if !there.contains(&package) {
             for folder in folders_of(&row).unwrap_or_default() {
                 look.drop_kept(owned_key(&folder, &package));
+                left.insert(PathBuf::from(OsStr::from_bytes(&folder)));
             }
             look.drop_kept(key.clone());
         }
@@ -80,11 +87,13 @@ pub(super) fn folders_of(row: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(folders)
 }
 
-/// Keeps a row, if it is another one.
-pub(super) fn keep(look: &mut Look<'_>, key: Vec<u8>, row: Vec<u8>) {
-    if look.kept(&key).as_ref() != Some(&row) {
+/// Keeps a row, if it is another one, and says so.
+pub(super) fn keep(look: &mut Look<'_>, key: Vec<u8>, row: Vec<u8>) -> bool {
+    let other = look.kept(&key).as_ref() != Some(&row);
+    if other {
         look.keep(key, row);
     }
+    other
 }
 
 /// Another one means that a file may hold something else. Never zero.

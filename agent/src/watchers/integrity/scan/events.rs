@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::super::effort::Effort;
 use super::super::packages::WATCHED;
+use super::super::tree::folder_key;
 use super::super::walk::Step;
 use super::{Integrity, Scan, Why};
 use crate::host::HostError;
@@ -87,6 +88,15 @@ impl Scan {
         let found = self.trees.iter().enumerate().find_map(|(number, tree)| Some((number, tree.shown(&real)?)));
         let Some((number, shown)) = found else { return };
         let parent = self.events.as_ref().ok().and_then(|events| events.parent(*watch));
+        self.compare(look, settings, (Why::Event, number), Step { real, shown, parent }, effort);
+    }
+
+    /// Looks again at a folder whose files are of other packages now; one that nobody has looked at yet has time.
+    pub(super) fn look_again(&mut self, look: &mut Look<'_>, settings: &Integrity, real: PathBuf, effort: &mut Effort) {
+        effort.asked(1);
+        let found = self.trees.iter().enumerate().find_map(|(number, tree)| Some((number, tree.shown(&real)?)));
+        let Some((number, shown)) = found.filter(|(_, shown)| look.kept(&folder_key(shown)).is_some()) else { return };
+        let parent = self.events.as_ref().ok().and_then(|events| events.parent(events.find(&real)?));
         self.compare(look, settings, (Why::Event, number), Step { real, shown, parent }, effort);
     }
 }

@@ -1,5 +1,6 @@
 //! The way through all trees, in the order of their rows, so that rows of folders that are gone are met on the way.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::changes::Changes;
@@ -37,6 +38,8 @@ impl Sweep {
 impl Scan {
     /// Begins anew: finds the trees, and looks at everything. Nothing else is at work.
     pub(super) fn sweep(&mut self, look: &mut Look<'_>, settings: &Integrity) {
+        // What was mounted since may hang; a host without mountinfo has nothing of the kind.
+        let _ = look.host.mounts();
         let found = settings.find_trees(look.host);
         self.changed.problems = found.problems;
         self.changed.lost = false;
@@ -45,6 +48,8 @@ impl Scan {
         for tree in &mut self.trees {
             tree.totals = look.kept(&tree.key()).and_then(|row| Totals::decode(&row)).unwrap_or_default();
         }
+        // What comes back later begins anew.
+        forget_totals(look, &self.trees.iter().map(super::Tree::key).collect());
         let rest = (0..self.trees.len()).rev().collect();
         self.sweep = Some(Sweep { walk: None, rest, at: b"d".to_vec(), tidied: b"d".to_vec() });
         if settings.packages {
@@ -68,11 +73,16 @@ impl Scan {
     ) -> bool {
         let Some(sweep) = &mut self.sweep else { return false };
         let Some(walk) = &mut sweep.walk else {
-            let Some(number) = sweep.rest.pop() else { return self.tidy(look, effort, now) };
+            let Some(number) = sweep.rest.last().copied() else { return self.tidy(look, effort, now) };
             if let Some(tree) = self.trees.get(number) {
+                // Its rows are of a tree that it was part of, or that was part of it: they are in the sums of that one.
+                if look.kept(&tree.key()).is_none() && !forget_below(look, &folder_key(&tree.name), effort) {
+                    return true;
+                }
                 let first = Step { real: tree.real.clone(), shown: tree.name.clone(), parent: None };
                 sweep.walk = Some(Walk::new(number, first));
             }
+            sweep.rest.pop();
             return true;
         };
         let number = walk.tree;
@@ -161,7 +171,6 @@ impl Scan {
             effort.asked(1);
             let next = look.kept_after(&sweep.tidied).filter(|(key, _)| key.starts_with(b"d"));
             let Some((key, _)) = next else {
-                forget_totals(look, &self.trees.iter().map(super::Tree::key).collect::<Vec<_>>());
                 (self.sweep, self.swept) = (None, Some(now));
                 return false;
             };
@@ -191,7 +200,22 @@ fn is_listed(look: &Look<'_>, key: &[u8]) -> bool {
     row.entries.iter().any(|entry| entry.is_folder() && entry.name == name)
 }
 
-fn forget_totals(look: &mut Look<'_>, trees: &[Vec<u8>]) {
+/// Drops the rows of a folder and of those below it without a word; `false` if there are more.
+fn forget_below(look: &mut Look<'_>, folder: &[u8], effort: &mut Effort) -> bool {
+    if look.kept(folder).is_some() {
+        look.drop_kept(folder.to_vec());
+    }
+    while let Some((key, _)) = look.kept_after(folder).filter(|(key, _)| is_within(key, folder)) {
+        if effort.is_spent(look) {
+            return false;
+        }
+        effort.asked(1);
+        look.drop_kept(key);
+    }
+    true
+}
+
+fn forget_totals(look: &mut Look<'_>, trees: &BTreeSet<Vec<u8>>) {
     let mut last = b"t".to_vec();
     while let Some((key, _)) = look.kept_after(&last).filter(|(key, _)| key.starts_with(b"t")) {
         if !trees.contains(&key) {

@@ -86,6 +86,60 @@ fn an_upgrade_is_judged_when_it_is_over_by_the_new_digests() {
 }
 
 #[test]
+fn new_code_of_an_upgrade_is_no_code_of_nobody_however_the_looks_fall() {
+    let stage = host().settings("discover = false\n");
+    let before = column(&stage, "/usr/share/wordpress", "code_digest");
+    let row = |told: String| {
+        let row = told.lines().find(|line| line.starts_with("fact tree /usr/share/wordpress ")).unwrap().to_owned();
+        row.split_once("code_files=").unwrap().1.to_owned()
+    };
+    let settled = format!("1 code_digest={before} from /usr/share/wordpress");
+    let upgrade = |stage: &Stage, version: &str| {
+        let name = format!("usr/share/wordpress/{version}/new.php");
+        stage.write(&name, "<?php // new");
+        let sums =
+            format!("{}  {name}\n{}  usr/share/wordpress/wp-login.php\n", md5("<?php // new"), md5("<?php // core"));
+        stage.write("/var/lib/dpkg/info/wordpress.md5sums", sums);
+    };
+    // What woke the look were files of the tree, not dpkg.
+    upgrade(&stage, "one");
+    stage.write("/var/lib/dpkg/status", "Package: wordpress\nVersion: 1\n");
+    stage.clock().advance(Duration::from_secs(1));
+    assert_eq!(row(stage.look()), settled);
+    assert_eq!(row(stage.look()), settled);
+
+    // It is still at work.
+    let inode = stage.host().stat("/var/lib/dpkg/lock").unwrap().identity.inode().1;
+    let locks = format!("1: POSIX  ADVISORY  WRITE 714 fd:01:{inode} 0 EOF\n");
+    stage.write("/proc/locks", &locks);
+    stage.write("/usr/share/wordpress/two/new.php", "<?php // new");
+    stage.clock().advance(Duration::from_secs(600));
+    let unknown = row(stage.look());
+    assert!(
+        unknown.ends_with("code_digest=?(packages are being changed just now) from /usr/share/wordpress"),
+        "{unknown}"
+    );
+    upgrade(&stage, "two");
+    stage.remove("/usr/share/wordpress/one/new.php");
+    stage.write("/var/lib/dpkg/status", "Package: wordpress\nVersion: 2\n");
+    stage.write("/proc/locks", "");
+    stage.clock().advance(Duration::from_secs(600));
+    assert_eq!(row(stage.look()), settled);
+
+    // It begins and ends while a look goes on.
+    stage.write("/usr/share/wordpress/x.css", "a {}");
+    stage.clock().advance(Duration::from_secs(600));
+    for number in 0..5_000 {
+        stage.write(&format!("/usr/share/wordpress/images/{number}.png"), "x");
+    }
+    assert!(stage.slice().0, "there is more");
+    upgrade(&stage, "three");
+    stage.remove("/usr/share/wordpress/two/new.php");
+    stage.write("/var/lib/dpkg/status", "Package: wordpress\nVersion: 3\n");
+    assert_eq!(row(stage.look()), settled);
+}
+
+#[test]
 fn of_many_altered_files_twenty_are_told_and_the_rest_is_counted() {
     let (mut sums, mut list) = (String::new(), String::new());
     for number in 0..50 {
