@@ -119,6 +119,8 @@ struct Databases {
     system: System,
     /// When the size of a data folder was taken.
     sized: BTreeMap<String, Duration>,
+    /// Keys of those that ran some time.
+    ran: BTreeSet<String>,
     /// Servers that do not run, and when that was first seen.
     stopped: BTreeMap<String, Duration>,
 }
@@ -163,25 +165,36 @@ impl Databases {
     ) {
         self.found = Found::look(look.host, product.program(), folders, max_age);
         let mut instances = product.instances(look.host, &self.found.binaries, &self.found.servers);
-        // Known from before, but not found: it has stopped, as long as there is something to start again.
+        // Known from before, but not found: it has stopped, as long as there is something to start again. What was only
+        // installed, or only configured, is no more.
+        let mut stopped = Vec::new();
         for known in self.instances.drain(..) {
             let data_is_there = known
                 .datadir
                 .as_ref()
                 .is_none_or(|folder| look.host.stat(folder).map_or_else(|e| !e.is_absent(), |_| true));
-            let can_start = self.found.binaries.iter().any(|binary| binary.path == known.binary)
-                || self.found.hides(&known.binary).is_some();
+            let can_start = self.found.hides(&known.binary).is_some()
+                || self.ran.contains(&known.key)
+                    && self.found.binaries.iter().any(|binary| binary.path == known.binary);
             match instances.iter_mut().find(|each| each.key == known.key) {
                 // Of a stopped server configuration is all that there is; what was seen of it while it ran was better.
                 Some(same) if same.server.is_none() => {
                     (same.datadir, same.listen) = (known.datadir.or(same.datadir.take()), known.listen);
                 }
-                None if can_start && data_is_there => instances.push(Instance { server: None, ..known }),
+                None if can_start && data_is_there => stopped.push(Instance { server: None, ..known }),
                 _ => {}
             }
         }
+        // A program of which nothing but itself is there stands for a server that nobody has seen.
+        instances.retain(|each| {
+            let is_seen = each.server.is_some() || each.datadir.is_some();
+            is_seen || stopped.iter().all(|known| known.binary != each.binary)
+        });
+        instances.append(&mut stopped);
         instances.sort_by(|one, other| one.key.cmp(&other.key));
         instances.dedup_by(|one, other| one.key == other.key);
+        self.ran.extend(instances.iter().filter(|each| each.server.is_some()).map(|each| each.key.clone()));
+        self.ran.retain(|key| instances.iter().any(|each| each.key == *key));
         self.instances = instances;
         self.full = Some(now);
         self.system = System::read(look.host);
