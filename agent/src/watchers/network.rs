@@ -40,6 +40,9 @@ const SOON: Duration = Duration::from_secs(2);
 /// systemd makes and removes a link here whenever a unit starts or stops, and with it mostly a listener.
 const UNITS: &str = "/run/systemd/units";
 
+/// Where listeners are found.
+const SOURCE: &str = "/proc/net";
+
 /// Interfaces of the machine.
 const INTERFACE: Table = Table {
     name: "interface",

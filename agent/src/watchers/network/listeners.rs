@@ -8,13 +8,12 @@ use plumb_proto::model::Value;
 use plumb_proto::untrusted::Untrusted;
 
 use super::told::Told;
-use super::{LISTENER, RESTLESS};
+use super::{LISTENER, RESTLESS, SOURCE};
 use crate::host::sockets::{Exposure, Socket};
 use crate::host::users::Users;
 use crate::host::{Host, HostError};
 use crate::watcher::Look;
 
-pub(super) const SOURCE: &str = "/proc/net";
 /// A listener is told once it has stood for so long; those that are there at the first look, or were told before, at once.
 const STANDING: Duration = Duration::from_secs(60);
 /// Listeners that are told.

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::LISTENER;
-use super::listeners::SOURCE;
+use super::{LISTENER, SOURCE};
 use crate::watcher::Look;
 
 /// A line for each name; one that is gone has a sign in front.
