@@ -27,8 +27,12 @@ use version::Versions;
 const FULL: Duration = Duration::from_secs(60);
 /// Age of a list of processes that is new enough when something has just happened; events are heard of later than that.
 const FRESH: Duration = Duration::from_millis(100);
+/// Age of a list of processes that is new enough otherwise: one is read for all products, not one for each.
+const SHARED: Duration = Duration::from_secs(5);
 /// A server that a package manager has stopped is given so long to come back before it is called stopped.
 const UPGRADE: Duration = Duration::from_secs(120);
+/// A server that has stopped is looked for at every look for so long: until it is called stopped, and a bit longer.
+const MISSED: Duration = Duration::from_secs(300);
 
 /// What the program of a product looks like.
 #[derive(Debug)]
@@ -115,6 +119,8 @@ struct Databases {
     system: System,
     /// When the size of a data folder was taken.
     sized: BTreeMap<String, Duration>,
+    /// Keys of those that ran some time.
+    ran: BTreeSet<String>,
     /// Servers that do not run, and when that was first seen.
     stopped: BTreeMap<String, Duration>,
 }
@@ -124,12 +130,17 @@ impl Databases {
     fn poll(&mut self, product: &dyn Product, folders: &[String], look: &mut Look<'_>) -> anyhow::Result<Progress> {
         look.host.check()?;
         let now = look.host.clock().monotonic();
-        let due = self.full.is_none_or(|full| now >= full + FULL) || !look.trigger.is_empty() || !look.host.is_live();
-        if due || !self.found.still_runs(look.host, &self.instances) {
-            self.go_through(product, folders, look, now);
+        let moved = !look.trigger.is_empty()
+            || self.full.is_none()
+            || !self.found.still_runs(look.host, &self.instances)
+            || self.is_back(product, look.host, now);
+        let due = self.full.is_none_or(|full| now >= full + FULL) || !look.host.is_live();
+        if moved || due {
+            self.go_through(product, folders, look, if moved { FRESH } else { SHARED }, now);
         }
         for error in &self.found.problems {
-            look.problem(&DATABASE, "", error.path.clone(), &error.kind, error.hint());
+            // Whoever runs is found by its process, and what was seen there before stays told: no row is hidden by it.
+            look.problem(&DATABASE, error.path.clone(), error.path.clone(), &error.kind, error.hint());
         }
         if self.instances.is_empty() {
             return Ok(if self.found.problems.is_empty() { Progress::Absent } else { Progress::Done });
@@ -138,28 +149,52 @@ impl Databases {
         Ok(Progress::Done)
     }
 
+    /// Whether one may have been started of those that stopped a while ago.
+    fn is_back(&self, product: &dyn Product, host: &Host, now: Duration) -> bool {
+        self.stopped.values().any(|since| now < *since + MISSED) && self.found.has_more(host, product.program(), SHARED)
+    }
+
     /// Looks at all processes, programs and configuration anew.
-    fn go_through(&mut self, product: &dyn Product, folders: &[String], look: &Look<'_>, now: Duration) {
-        self.found = Found::look(look.host, product.program(), folders, FRESH);
+    fn go_through(
+        &mut self,
+        product: &dyn Product,
+        folders: &[String],
+        look: &Look<'_>,
+        max_age: Duration,
+        now: Duration,
+    ) {
+        self.found = Found::look(look.host, product.program(), folders, max_age);
         let mut instances = product.instances(look.host, &self.found.binaries, &self.found.servers);
-        // Known from before, but not found: it has stopped, as long as there is something to start again.
+        // Known from before, but not found: it has stopped, as long as there is something to start again. What was only
+        // installed, or only configured, is no more.
+        let mut stopped = Vec::new();
         for known in self.instances.drain(..) {
             let data_is_there = known
                 .datadir
                 .as_ref()
                 .is_none_or(|folder| look.host.stat(folder).map_or_else(|e| !e.is_absent(), |_| true));
-            let can_start = self.found.binaries.iter().any(|binary| binary.path == known.binary);
+            let can_start = self.found.hides(&known.binary).is_some()
+                || self.ran.contains(&known.key)
+                    && self.found.binaries.iter().any(|binary| binary.path == known.binary);
             match instances.iter_mut().find(|each| each.key == known.key) {
                 // Of a stopped server configuration is all that there is; what was seen of it while it ran was better.
                 Some(same) if same.server.is_none() => {
                     (same.datadir, same.listen) = (known.datadir.or(same.datadir.take()), known.listen);
                 }
-                None if can_start && data_is_there => instances.push(Instance { server: None, ..known }),
+                None if can_start && data_is_there => stopped.push(Instance { server: None, ..known }),
                 _ => {}
             }
         }
+        // A program of which nothing but itself is there stands for a server that nobody has seen.
+        instances.retain(|each| {
+            let is_seen = each.server.is_some() || each.datadir.is_some();
+            is_seen || stopped.iter().all(|known| known.binary != each.binary)
+        });
+        instances.append(&mut stopped);
         instances.sort_by(|one, other| one.key.cmp(&other.key));
         instances.dedup_by(|one, other| one.key == other.key);
+        self.ran.extend(instances.iter().filter(|each| each.server.is_some()).map(|each| each.key.clone()));
+        self.ran.retain(|key| instances.iter().any(|each| each.key == *key));
         self.instances = instances;
         self.full = Some(now);
         self.system = System::read(look.host);

@@ -20,6 +20,7 @@ pub mod packages;
 pub mod pattern;
 mod peek;
 pub mod proc;
+mod settling;
 mod socket;
 pub mod sockets;
 pub mod sys;

@@ -21,7 +21,7 @@ systemd-machine-id-setup
 echo webhost > /etc/hostname
 printf '127.0.0.1 localhost webhost\n' > /etc/hosts
 rm -f /usr/sbin/policy-rc.d /etc/nginx/sites-enabled/default
-# Debian's package lets systemd open 3306 on all networks (rule database_public): here it was put away, as plumb says
+# Debian's package lets systemd open 3306 on all networks (rule database_public_socket): here it was put away, as plumb says
 systemctl disable -q mariadb.socket
 install -d -o www-data -g www-data /var/www/shop /var/www/shop/uploads /var/backups/mysql /var/log/php
 chown www-data:www-data /var/log/php

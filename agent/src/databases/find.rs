@@ -1,17 +1,17 @@
 //! Finds the programs of a product, and the processes that run them.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Instance, Program};
-use crate::host::proc::Birth;
+use crate::host::proc::{Birth, Exe, Process};
 use crate::host::{ErrorKind, Host, HostError, Identity};
 
 /// Processes of one product that are looked at.
 const MAX_SERVERS: usize = 256;
-/// Package managers, by the names of their processes: some of them are scripts, so their programs do not tell.
-const MANAGERS: [&[u8]; 8] = [b"dpkg", b"rpm", b"dnf", b"dnf5", b"yum", b"microdnf", b"zypper", b"packagekitd"];
 
 /// A program that is installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,8 @@ impl Server {
 pub(super) struct Found {
     pub(super) binaries: Vec<Binary>,
     pub(super) servers: Vec<Server>,
+    /// All processes that go by the name of one of the programs, whatever they do.
+    seen: BTreeSet<u32>,
     /// Why not all processes can be seen, if so.
     pub(super) hidden: Option<String>,
     /// Folders that cannot be looked at.
@@ -88,6 +90,19 @@ impl Found {
         })
     }
 
+    /// True when somebody runs one of the programs who was not there in the last look at all processes.
+    pub(super) fn has_more(&self, host: &Host, program: &Program, max_age: Duration) -> bool {
+        let Ok(processes) = host.processes(max_age) else { return false };
+        let is_new = |process: &&Process| program.runs_in(process) && !self.seen.contains(&process.pid);
+        let is_child = |pid| host.birth(pid).is_ok_and(|birth| self.seen.contains(&birth.parent));
+        processes.iter().filter(is_new).any(|process| !is_child(process.pid))
+    }
+
+    /// Why it cannot be told what lies at a path, if so.
+    pub(super) fn hides(&self, path: &Path) -> Option<&HostError> {
+        self.problems.iter().find(|error| path.starts_with(OsStr::from_bytes(error.path.as_bytes())))
+    }
+
     fn find_servers(&mut self, host: &Host, program: &Program, max_age: Duration) {
         let processes = match host.processes(max_age) {
             Ok(processes) if processes.is_empty() => {
@@ -101,25 +116,29 @@ impl Found {
             }
         };
         let is_one = |name: &[u8]| program.names.iter().any(|each| each.as_bytes() == name);
+        let mut born: Vec<(&Process, Birth)> = Vec::new();
         for process in processes.iter() {
             match &process.exe {
-                Ok(exe) => {
-                    let file = exe.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-                    let known = program.files.contains(&file) || program.aliases.contains(&file);
-                    // In a container the same path is another file.
-                    if known && self.servers.len() < MAX_SERVERS && host.is_of_the_host(process.pid) {
-                        self.servers.extend(server(host, program, process.pid, &exe.path, exe.replaced));
-                    }
+                Ok(_) if program.runs_in(process) => {
+                    self.seen.insert(process.pid);
+                    born.extend(host.birth(process.pid).ok().map(|birth| (process, birth)));
                 }
                 Err(ErrorKind::Denied) if host.comm(process.pid).is_ok_and(|name| is_one(&name)) => {
                     self.hidden = Some("what some processes run cannot be seen".to_owned());
                 }
-                Err(_) => {}
+                Ok(_) | Err(_) => {}
             }
         }
-        // Children of a server do its work: connections, checkpoints, snapshots.
-        let pids: BTreeSet<u32> = self.servers.iter().map(|server| server.pid).collect();
-        self.servers.retain(|server| !pids.contains(&server.birth.parent));
+        // Children of a server do its work: connections, checkpoints, snapshots. They may be many, so they are left out
+        // before more is asked of anybody.
+        born.retain(|(_, birth)| !self.seen.contains(&birth.parent));
+        for (process, birth) in born {
+            let Ok(exe) = &process.exe else { continue };
+            // In a container the same path is another file.
+            if self.servers.len() < MAX_SERVERS && host.is_of_the_host(process.pid) {
+                self.servers.extend(server(host, program, (process.pid, birth), exe));
+            }
+        }
         self.servers.retain(|server| !server.words.iter().any(|word| program.passing.contains(&word.as_str())));
     }
 
@@ -157,21 +176,71 @@ impl Server {
     }
 }
 
-fn server(host: &Host, program: &Program, pid: u32, exe: &Path, replaced: bool) -> Option<Server> {
+impl Program {
+    /// Whether that is what a process runs, by the name of its file.
+    fn runs_in(&self, process: &Process) -> bool {
+        let Ok(exe) = &process.exe else { return false };
+        let file = exe.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        self.files.contains(&file) || self.aliases.contains(&file)
+    }
+}
+
+fn server(host: &Host, program: &Program, (pid, birth): (u32, Birth), exe: &Exe) -> Option<Server> {
     let name = String::from_utf8_lossy(&host.comm(pid).ok()?).into_owned();
-    let alias = exe.file_name().is_some_and(|file| program.aliases.iter().any(|each| file == *each));
+    let alias = exe.path.file_name().is_some_and(|file| program.aliases.iter().any(|each| file == *each));
     // Under an alias, the same file is a tool as well.
     if alias && !program.names.contains(&name.as_str()) {
         return None;
     }
     let words = host.cmdline(pid).ok()?.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
-    let birth = host.birth(pid).ok()?;
     let folder = host.working_folder(pid).ok();
-    Some(Server { pid, birth, exe: exe.to_owned(), replaced, name, words, folder })
+    Some(Server { pid, birth, exe: exe.path.clone(), replaced: exe.replaced, name, words, folder })
 }
 
-/// Whether a package manager is at work.
-pub(super) fn packages_move(host: &Host) -> bool {
-    let pids = host.pids().unwrap_or_default();
-    pids.into_iter().any(|pid| host.comm(pid).is_ok_and(|name| MANAGERS.contains(&name.as_slice())))
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::sync::Arc;
+
+    use plumb_proto::time::{ManualClock, Timestamp};
+
+    use super::*;
+    use crate::state::testing::Folder;
+
+    const PROGRAM: Program =
+        Program { files: &["based"], aliases: &[], names: &["based"], passing: &[], packages: &[], mark: None };
+
+    fn start(root: &Path, pid: u32, parent: u32) {
+        let folder = root.join(format!("proc/{pid}"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("comm"), "based\n").unwrap();
+        fs::write(folder.join("cmdline"), "based\0").unwrap();
+        fs::write(folder.join("stat"), format!("{pid} (based) S {parent}{}\n", " 7".repeat(30))).unwrap();
+        symlink("/usr/bin/based", folder.join("exe")).unwrap();
+    }
+
+    #[test]
+    fn a_server_that_came_since_is_seen_and_the_children_of_others_are_none() {
+        let folder = Folder::new();
+        let host = Host::new(folder.path(), Arc::new(ManualClock::at(Timestamp::from_secs(1))));
+        let second = Duration::from_secs(1);
+        start(folder.path(), 100, 1);
+        let found = Found::look(&host, &PROGRAM, &[], second);
+        start(folder.path(), 101, 100);
+        assert!(!found.has_more(&host, &PROGRAM, second));
+        start(folder.path(), 300, 1);
+        assert!(found.has_more(&host, &PROGRAM, second));
+    }
+
+    #[test]
+    fn children_of_one_server_keep_no_other_from_being_seen() {
+        let folder = Folder::new();
+        let host = Host::new(folder.path(), Arc::new(ManualClock::at(Timestamp::from_secs(1))));
+        start(folder.path(), 100, 1);
+        (0..300).for_each(|child| start(folder.path(), 200 + child, 100));
+        start(folder.path(), 900, 1);
+        let found = Found::look(&host, &PROGRAM, &[], Duration::from_secs(1));
+        assert_eq!(found.servers.iter().map(|server| server.pid).collect::<Vec<_>>(), [100, 900]);
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use plumb_proto::model::{Severity, Value};
 use plumb_proto::untrusted::Untrusted;
 
-use super::{Databases, Instance, Product, UPGRADE, find, size};
+use super::{Databases, Instance, Product, UPGRADE, size};
 use crate::host::packages::{Package, PackagesError};
 use crate::provenance::System;
 use crate::tables::DATABASE;
@@ -48,7 +48,10 @@ impl Databases {
         system.tell(look, (&DATABASE, key, &source), package);
         let asked_before = instance.server.as_ref().is_some_and(|server| self.versions.was_asked(server));
         let binary = self.found.binaries.iter().find(|binary| binary.path == instance.binary);
-        let version = self.versions.installed((product, look.host), instance, binary, package.ok().flatten());
+        let version = match (binary, self.found.hides(&instance.binary)) {
+            (None, Some(error)) => Err((error.to_string(), error.hint())),
+            _ => self.versions.installed((product, look.host), instance, binary, package.ok().flatten()),
+        };
         match &version {
             Ok(Some(version)) => look.fact(&DATABASE, key, &source, &[("version", Value::Version(version.clone()))]),
             Ok(None) => {}
@@ -104,11 +107,13 @@ impl Databases {
             }
             return;
         }
-        // Package managers stop a server, replace it, and start it again.
+        // Package managers stop a server, replace it, and start it again; after a boot it is started later than we are.
         let since = *self.stopped.entry(key.to_owned()).or_insert(now);
-        if now < since + UPGRADE && find::packages_move(look.host) {
+        if now < since + UPGRADE
+            && let Some(why) = look.host.settles()
+        {
             for column in ["running", "running_version"] {
-                look.unknown(&DATABASE, key, column, "it does not run while a package manager is at work", "");
+                look.unknown(&DATABASE, key, column, format!("it does not run, but {why}"), "");
             }
             return;
         }

@@ -7,7 +7,7 @@ use plumb_proto::untrusted::Untrusted;
 
 use super::find::{Binary, Found, Server};
 use super::{Instance, Product};
-use crate::host::binary::Finding;
+use crate::host::binary::{Finding, LIMIT};
 use crate::host::packages::Package;
 use crate::host::{Host, Identity};
 
@@ -16,8 +16,10 @@ use crate::host::{Host, Identity};
 pub enum Refusal {
     /// It lets nobody in, in its own words: that is a finding.
     Turned(String),
-    /// It cannot be asked, or is not understood.
+    /// It says nothing, or is not understood.
     Silent(String),
+    /// There was nobody to be asked: it may be later.
+    Away(String),
 }
 
 /// What tells a process from all others.
@@ -29,7 +31,7 @@ pub(super) struct Versions {
     files: BTreeMap<PathBuf, (Identity, Finding)>,
     /// What each process was known to run before its program was replaced.
     running: BTreeMap<Born, Untrusted>,
-    /// Each process is asked once.
+    /// Each process is asked once, when it lets us connect.
     asked: BTreeMap<Born, Result<String, Refusal>>,
 }
 
@@ -50,8 +52,9 @@ impl Versions {
         if let Some(mark) = product.program().mark {
             let known = self.files.get(&binary.real).filter(|(identity, _)| *identity == binary.identity);
             let finding = known.map(|(_, finding)| finding.clone()).unwrap_or_else(|| {
-                let (finding, _) = host.version_in(&binary.real, mark);
-                if !matches!(finding, Finding::Unreadable(_)) {
+                let (finding, read) = host.version_in(&binary.real, mark);
+                // One that was read as far as is ever read will say no more the next time.
+                if !matches!(finding, Finding::Unreadable(_)) || read >= LIMIT {
                     self.files.insert(binary.real.clone(), (binary.identity, finding.clone()));
                 }
                 finding
@@ -69,7 +72,7 @@ impl Versions {
             .and_then(|server| self.asked(product, host, server, instance))
         {
             Some(Ok(version)) => Ok(Some(version.as_str().into())),
-            Some(Err(Refusal::Turned(why) | Refusal::Silent(why))) => Err((why, "")),
+            Some(Err(Refusal::Turned(why) | Refusal::Silent(why) | Refusal::Away(why))) => Err((why, "")),
             None => Err(reason),
         }
     }
@@ -124,7 +127,101 @@ impl Versions {
         let there = |socket: &&PathBuf| host.stat(socket).is_ok();
         let socket: &Path = instance.sockets.iter().find(there)?;
         let said = product.greeted(host, socket)?;
-        self.asked.insert(born, said.clone());
+        if !matches!(said, Err(Refusal::Away(_))) {
+            self.asked.insert(born, said.clone());
+        }
         Some(said)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use plumb_proto::time::{ManualClock, Timestamp};
+
+    use super::*;
+    use crate::databases::Program;
+    use crate::host::binary::Mark;
+    use crate::host::proc::Birth;
+    use crate::state::testing::Folder;
+
+    const PROGRAM: Program = Program {
+        files: &["based"],
+        aliases: &[],
+        names: &["based"],
+        passing: &[],
+        packages: &[],
+        mark: Some(Mark::Before(b"based version ")),
+    };
+
+    /// Lets nobody connect when it is asked for the first time.
+    struct Late(Cell<u32>);
+
+    impl Product for Late {
+        fn program(&self) -> &'static Program {
+            &PROGRAM
+        }
+
+        fn wake(&self) -> &'static [&'static str] {
+            &[]
+        }
+
+        fn instances(&self, _: &Host, _: &[Binary], _: &[Server]) -> Vec<Instance> {
+            Vec::new()
+        }
+
+        fn greeted(&self, _: &Host, _: &Path) -> Option<Result<String, Refusal>> {
+            self.0.set(self.0.get() + 1);
+            Some(if self.0.get() > 1 { Ok("7.1".to_owned()) } else { Err(Refusal::Away("not yet".to_owned())) })
+        }
+    }
+
+    fn scene(size: u64) -> (Folder, Host, Instance, Binary) {
+        let folder = Folder::new();
+        std::fs::File::create(folder.path().join("based")).unwrap().set_len(size).unwrap();
+        let host = Host::new(folder.path(), Arc::new(ManualClock::at(Timestamp::from_secs(1))));
+        let binary =
+            Binary { path: "/based".into(), real: "/based".into(), identity: host.stat("/based").unwrap().identity };
+        let server = Server {
+            pid: 7,
+            birth: Birth { parent: 1, start: 1 },
+            exe: "/based".into(),
+            replaced: false,
+            name: "based".to_owned(),
+            words: Vec::new(),
+            folder: None,
+        };
+        let instance = Instance {
+            key: "based/main".to_owned(),
+            binary: "/based".into(),
+            server: Some(server),
+            listen: Ok(Vec::new()),
+            datadir: None,
+            sockets: vec!["/based".into()],
+        };
+        (folder, host, instance, binary)
+    }
+
+    #[test]
+    fn a_server_that_let_nobody_connect_is_asked_again_and_then_no_more() {
+        let (_folder, host, instance, binary) = scene(10);
+        let (mut versions, product) = (Versions::default(), Late(Cell::new(0)));
+        let mut ask = || versions.installed((&product, &host), &instance, Some(&binary), None);
+        assert_eq!(ask(), Err(("not yet".to_owned(), "")));
+        assert_eq!((ask(), ask()), (Ok(Some("7.1".into())), Ok(Some("7.1".into()))));
+        assert_eq!(product.0.get(), 2);
+    }
+
+    #[test]
+    fn a_binary_that_tells_nothing_in_all_that_is_ever_read_of_it_is_read_once() {
+        let (folder, host, instance, binary) = scene(LIMIT + 1);
+        let instance = Instance { server: None, ..instance };
+        let (mut versions, product) = (Versions::default(), Late(Cell::new(0)));
+        let mut ask = || versions.installed((&product, &host), &instance, Some(&binary), None);
+        let first = ask();
+        std::fs::remove_file(folder.path().join("based")).unwrap();
+        assert_eq!(ask(), first);
     }
 }

@@ -8,7 +8,7 @@ use plumb_proto::untrusted::Untrusted;
 use super::{ErrorKind, Host};
 
 /// Bytes of a binary that are searched.
-const LIMIT: u64 = 64 << 20;
+pub const LIMIT: u64 = 64 << 20;
 /// Bytes of a version.
 const VERSION: usize = 32;
 const BUFFER: usize = 64 << 10;

@@ -98,6 +98,13 @@ impl HostError {
         self.kind == ErrorKind::NotFound
     }
 
+    /// True when a server's socket did not let anybody connect: nobody was asked.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.kind, ErrorKind::NotFound | ErrorKind::Denied)
+            || self.kind == ErrorKind::from_errno(Errno::ECONNREFUSED)
+    }
+
     /// True when the kernel has it but it is switched off, as /proc/pressure with psi=0 (EOPNOTSUPP).
     #[must_use]
     pub fn is_switched_off(&self) -> bool {

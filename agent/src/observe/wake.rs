@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 
 use crate::host::{Host, HostFile, Kind};
 
@@ -119,7 +119,7 @@ impl Wake {
                 Ok(events) if events.is_empty() => break,
                 Ok(events) => {
                     for event in events {
-                        moved |= event.mask.intersects(MOVES);
+                        moved |= self.may_lead_elsewhere(&event);
                         if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
                             moved = true;
                             changed.extend(self.everything());
@@ -138,6 +138,17 @@ impl Wake {
             self.arm(host);
         }
         changed
+    }
+
+    /// Whether one of the paths may lead elsewhere now. Most of what comes and goes in a folder is nobody's path: in
+    /// /run/systemd/units that is each start and stop of a unit.
+    fn may_lead_elsewhere(&self, event: &InotifyEvent) -> bool {
+        let interests = self.watches.get(&event.wd);
+        let concerns = match &event.name {
+            Some(_) => interests.into_iter().flatten().any(|interest| interest.entry == event.name),
+            None => interests.is_some(), // the folder itself
+        };
+        concerns && event.mask.intersects(MOVES)
     }
 
     fn note(&self, of: WatchDescriptor, name: Option<&OsString>, changed: &mut Changed) {
@@ -290,6 +301,23 @@ mod tests {
         assert!(scene.changed().is_empty());
         fs::write(scene.at("srv/site/version"), "2").unwrap();
         assert_eq!(scene.changed(), [0]);
+    }
+
+    #[test]
+    fn only_what_is_on_a_path_makes_it_lead_elsewhere() {
+        let scene = Scene::new(&["run/units", "etc"], &["/run/units", "/etc/a", "/etc/later/b"]);
+        let moves =
+            || scene.wake.inotify.read_events().unwrap().iter().any(|event| scene.wake.may_lead_elsewhere(event));
+        fs::write(scene.at("run/units/one"), "1").unwrap();
+        fs::remove_file(scene.at("run/units/one")).unwrap();
+        fs::write(scene.at("etc/other"), "1").unwrap();
+        assert!(!moves());
+        fs::create_dir(scene.at("etc/later")).unwrap();
+        assert!(moves());
+        fs::rename(scene.at("etc/other"), scene.at("etc/a")).unwrap();
+        assert!(moves());
+        fs::remove_dir(scene.at("run/units")).unwrap();
+        assert!(moves());
     }
 
     #[test]

@@ -9,8 +9,8 @@ mod handshake;
 use std::path::{Path, PathBuf};
 
 use crate::databases::{Binary, Instance, Product, Program, Refusal, Server, Watched};
-use crate::host::Host;
 use crate::host::binary::Mark;
+use crate::host::{Host, HostError};
 use crate::tables::DATABASE;
 use crate::watcher::{Spec, seconds};
 use config::Config;
@@ -98,7 +98,11 @@ impl Product for Mysql {
 
     fn greeted(&self, host: &Host, socket: &Path) -> Option<Result<String, Refusal>> {
         let said = host.greeting(socket, &handshake::is_whole);
-        Some(said.map_err(|error| Refusal::Silent(error.to_string())).and_then(|said| handshake::version(&said)))
+        let refused = |error: HostError| match error.is_unanswered() {
+            true => Refusal::Away(error.to_string()),
+            false => Refusal::Silent(error.to_string()),
+        };
+        Some(said.map_err(refused).and_then(|said| handshake::version(&said)))
     }
 }
 

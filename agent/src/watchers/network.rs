@@ -4,11 +4,12 @@
 //! they carry the machine's own addresses: a bridge, a bond, or the one end of a pair that a container has.
 //!
 //! A listener is told once it has stood for a minute, so what opens a port for a moment is no news; one that is gone is
-//! told at once, and the collector gives a restart the time to bring it back.
+//! told at once, and the collector gives a restart the time to bring it back. One that comes back is told at once.
 
 mod counters;
 mod interfaces;
 mod listeners;
+mod told;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,8 +35,13 @@ ignore_ports = ["udp/68", "udp/123", "udp/546", "udp/5353"]
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// After something was started or stopped they are looked at again at each look for so long.
 const RESTLESS: Duration = Duration::from_secs(25);
+/// A listener that has gone is looked for so often at first.
+const SOON: Duration = Duration::from_secs(2);
 /// systemd makes and removes a link here whenever a unit starts or stops, and with it mostly a listener.
 const UNITS: &str = "/run/systemd/units";
+
+/// Where listeners are found.
+const SOURCE: &str = "/proc/net";
 
 /// Interfaces of the machine.
 const INTERFACE: Table = Table {
@@ -89,6 +95,8 @@ struct Network {
     #[serde(skip)]
     woken: Option<Duration>,
     #[serde(skip)]
+    again: Option<Duration>,
+    #[serde(skip)]
     buffer: Vec<u8>,
 }
 
@@ -103,11 +111,12 @@ impl Watcher for Network {
             self.woken = Some(now);
         }
         let restless = self.woken.is_some_and(|woken| now < woken + RESTLESS);
-        if restless || self.looked.is_none_or(|looked| now >= looked + LOOK_EVERY) {
+        if restless || self.listeners.misses() || self.looked.is_none_or(|looked| now >= looked + LOOK_EVERY) {
             self.interfaces.look(look.host);
-            self.listeners.look(look.host, &self.ignore_ports, restless, now);
+            self.listeners.look(look, &self.ignore_ports, self.woken, now);
             self.looked = Some(now);
         }
+        self.again = self.listeners.misses_lately(now).then_some(SOON);
         self.interfaces.tell(look);
         self.listeners.tell(look, now);
         counters::tell(look, &self.interfaces, &mut self.buffer);
@@ -116,6 +125,10 @@ impl Watcher for Network {
 
     fn wake_on(&self) -> Vec<PathBuf> {
         vec![PathBuf::from(UNITS)]
+    }
+
+    fn again(&self) -> Option<Duration> {
+        self.again
     }
 }
 

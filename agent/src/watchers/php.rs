@@ -8,6 +8,7 @@ mod places;
 mod running;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use plumb_proto::untrusted::Untrusted;
 
 use crate::host::binary::{Finding, Mark};
 use crate::host::packages::{DATABASES, Package, PackagesError};
-use crate::host::{Identity, Kind, Meta, pattern};
+use crate::host::{HostError, Identity, Kind, Meta, pattern};
 use crate::provenance::System;
 use crate::watcher::{Column, Look, Progress, Spec, Table, Watcher, minutes};
 use places::{Sapi, parse_name};
@@ -96,6 +97,9 @@ struct Php {
     /// What binaries said, as long as they stay as they are.
     #[serde(skip)]
     known: BTreeMap<PathBuf, (Identity, Finding)>,
+    /// Keys of what was told, by binary.
+    #[serde(skip)]
+    rows: BTreeMap<PathBuf, String>,
     /// A look that is not at its end.
     #[serde(skip)]
     begun: Option<Begun>,
@@ -144,18 +148,12 @@ impl Php {
     /// Finds the binaries. `None`: there are none, and none can be hidden.
     fn begin(&mut self, look: &mut Look<'_>) -> anyhow::Result<Option<Begun>> {
         look.host.check()?;
-        let mut complete = true;
-        self.watched = look.host.expand(&self.folders, &mut |error| {
-            complete = false;
-            look.problem(&PHP, "", error.path.clone(), &error.kind, error.hint());
-        });
+        let mut hidden: Vec<HostError> = Vec::new();
+        self.watched = look.host.expand(&self.folders, &mut |error| hidden.push(error));
         let running = Running::find(look.host);
         let mut found: BTreeMap<PathBuf, (Sapi, Meta)> = BTreeMap::new();
         let candidates: Vec<PathBuf> = running.binaries().cloned().collect();
-        let listed = places::candidates(look.host, &self.watched, &mut |error| {
-            complete = false;
-            look.problem(&PHP, "", error.path.clone(), &error.kind, error.hint());
-        });
+        let listed = places::candidates(look.host, &self.watched, &mut |error| hidden.push(error));
         for path in listed.into_iter().chain(candidates) {
             let Some((sapi, _)) = path.file_name().and_then(parse_name) else { continue };
             match look.host.stat(&path) {
@@ -164,15 +162,17 @@ impl Php {
                 }
                 Ok(_) => {}
                 Err(error) if error.is_absent() => {} // removed while it runs, or just now
-                Err(error) => {
-                    complete = false;
-                    look.problem(&PHP, "", error.path.clone(), &error.kind, error.hint());
-                }
+                Err(error) => hidden.push(error),
             }
         }
+        for error in &hidden {
+            self.tell_hidden(look, error);
+        }
+        let is_hidden = |path: &Path| hidden.iter().any(|error| is_below(path, error));
+        self.rows.retain(|path, _| found.contains_key(path) || is_hidden(path));
         self.known.retain(|path, _| found.contains_key(path));
         if found.is_empty() {
-            return Ok(if complete { None } else { Some(Begun::empty(running)) });
+            return Ok(if hidden.is_empty() { None } else { Some(Begun::empty(running)) });
         }
         let mut inodes = BTreeSet::new();
         found.retain(|_, (_, meta)| inodes.insert(meta.identity.inode())); // hard links: one binary, several names
@@ -187,6 +187,18 @@ impl Php {
             running,
             system: System::read(look.host),
         }))
+    }
+
+    /// Tells that a place cannot be looked at. What was told of below it is unknown; no other row is.
+    fn tell_hidden(&self, look: &mut Look<'_>, error: &HostError) {
+        let below: Vec<&String> =
+            self.rows.iter().filter(|(path, _)| is_below(path, error)).map(|(_, key)| key).collect();
+        for key in &below {
+            look.problem(&PHP, key.as_str(), error.path.clone(), &error.kind, error.hint());
+        }
+        if below.is_empty() {
+            look.problem(&PHP, error.path.clone(), error.path.clone(), &error.kind, error.hint());
+        }
     }
 
     /// Tells one binary; answers how many bytes of it were read.
@@ -217,6 +229,7 @@ impl Php {
         let branch = version.as_ref().and_then(places::branch).or_else(|| name.and_then(|(_, branch)| branch));
         let branch = branch.unwrap_or_else(|| "unknown".to_owned());
         let key = key(&mut begun.keys, sapi, &branch, path);
+        self.rows.insert(path.to_owned(), key.clone());
         let source = Untrusted::from(path.as_os_str().as_bytes()).to_string();
         look.fact(&PHP, &*key, &source, &[("binary", Value::Text(path.as_os_str().as_bytes().into()))]);
         match (version, &finding) {
@@ -243,6 +256,10 @@ impl Begun {
         let owners = Ok(BTreeMap::new());
         Self { todo: VecDeque::new(), keys: BTreeSet::new(), owners, running, system: System::default() }
     }
+}
+
+fn is_below(path: &Path, error: &HostError) -> bool {
+    path.starts_with(OsStr::from_bytes(error.path.as_bytes()))
 }
 
 /// `fpm/8.2`, `fpm/8.3@/opt/plesk/php/8.3`; two of the same kind in one prefix are told apart by their whole path.

@@ -61,7 +61,7 @@ impl Product for Postgresql {
             let config = Config::of(host, server);
             let binary = server.binary(binaries);
             let datadir = server.folder.clone().or_else(|| config.datadir(host));
-            let short = cluster(datadir.as_deref(), &binary);
+            let short = debian(config.path()).unwrap_or_else(|| cluster(datadir.as_deref(), &binary));
             let taken = found.iter().any(|each| each.key == short);
             let key = match &datadir {
                 Some(folder) if taken => format!("{short}@{}", folder.display()),
@@ -81,6 +81,13 @@ impl Product for Postgresql {
         }
         found
     }
+}
+
+/// `postgresql/16/main` of `/etc/postgresql/16/main/postgresql.conf`, wherever its data lies.
+fn debian(file: &Path) -> Option<String> {
+    let folder = file.strip_prefix(DEBIAN).ok()?.parent()?;
+    let (version, name) = folder.to_str()?.split_once('/')?;
+    (is_version(version) && !name.contains('/')).then(|| format!("postgresql/{version}/{name}"))
 }
 
 /// `postgresql/16/main`: by the data folder, `.../16/main`, else by the version that the program lies under.

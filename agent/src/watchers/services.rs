@@ -47,6 +47,8 @@ ignore = [
 const LIST_EVERY: Duration = Duration::from_secs(60);
 /// Files of units are looked through again after so long, and when their folders change.
 const FILES_EVERY: Duration = Duration::from_secs(600);
+/// And once more so long after their folders changed.
+const AGAIN: Duration = Duration::from_secs(5);
 /// systemd is what runs this machine while this is there (sd_booted(3)).
 const BOOTED: &str = "/run/systemd/system";
 const SERVICE_INTERFACE: &str = "org.freedesktop.systemd1.Service";
@@ -100,6 +102,9 @@ struct Services {
     listed: Option<Duration>,
     #[serde(skip)]
     looked_through: Option<Duration>,
+    /// The files were looked through while systemd may have been at them.
+    #[serde(skip)]
+    unsure: bool,
 }
 
 impl Watcher for Services {
@@ -113,12 +118,17 @@ impl Watcher for Services {
         let now = look.host.clock().monotonic();
         let past = |since: Option<Duration>, span: Duration| since.is_none_or(|since| now >= since + span);
         let enabling = look.trigger.iter().any(|path| ENABLED.iter().any(|folder| path.starts_with(folder)));
-        if enabling || past(self.looked_through, FILES_EVERY) {
-            self.files.look_through(look.host);
-            self.looked_through = Some(now);
-        }
-        if past(self.listed, LIST_EVERY) || !look.trigger.is_empty() || self.known.moves(now) {
-            match list(look.host) {
+        let through =
+            enabling || past(self.looked_through, FILES_EVERY) || self.unsure && past(self.looked_through, AGAIN);
+        if through || past(self.listed, LIST_EVERY) || !look.trigger.is_empty() || self.known.moves(now) {
+            // What enables a service also makes systemd read everything anew, with its generators' folders empty for a
+            // moment. It answers when it is done; if it had not begun yet, the next look makes up for it.
+            let listed = list(look.host);
+            if through && matches!(listed, Ok(_) | Err(BusError::Staged)) {
+                self.files.look_through(look.host);
+                (self.looked_through, self.unsure) = (Some(now), enabling);
+            }
+            match listed {
                 Ok((mut bus, units)) => {
                     self.known.update(look, &mut self.files, &units, &self.ignore, now);
                     let result = &mut |path: &str, of: &str| bus.text(path, of, "Result").ok();
@@ -130,7 +140,7 @@ impl Watcher for Services {
                 }
                 Err(BusError::Staged) => self.known.by_files(look, &mut self.files, &self.ignore),
                 Err(error) => {
-                    self.listed = None;
+                    (self.listed, self.unsure) = (None, self.unsure || enabling);
                     return Err(error.into());
                 }
             }

@@ -69,10 +69,39 @@ fn a_server_that_is_installed_and_does_not_run_says_so() {
 #[test]
 fn a_server_that_a_package_manager_has_stopped_is_not_called_stopped_for_two_minutes() {
     let stage = process(debian(), 900, "/usr/bin/dpkg", &["dpkg"], "/");
-    let why = "?(it does not run while a package manager is at work)";
+    let why = "?(it does not run, but a package manager is at work)";
     assert!(stage.look().contains(&format!(" running={why}")));
     stage.clock().advance(std::time::Duration::from_secs(121));
     assert!(stage.look().contains(" running=false "));
+}
+
+#[test]
+fn a_server_is_not_called_stopped_while_the_host_is_starting() {
+    let stage = process(debian(), 1, "/usr/lib/systemd/systemd", &["init"], "/").file("/proc/uptime", "9.50 12.00\n");
+    assert!(stage.look().contains(" running=?(it does not run, but the host has just started) "));
+    stage.write("/proc/uptime", "120.10 300.00\n");
+    assert!(stage.look().contains(" running=false "));
+}
+
+#[test]
+fn a_folder_that_cannot_be_looked_at_hides_no_server_but_its_own() {
+    let mounts = "30 1 0:5 / /opt/tomcat rw - nfs far:/t rw\n31 1 0:6 / /opt/db rw - nfs far:/d rw\n";
+    let tomcat = process(debian(), 812, "/usr/sbin/mariadbd", &["/usr/sbin/mariadbd"], "/var/lib/mysql")
+        .file("/proc/self/mountinfo", mounts)
+        .folder("/opt/tomcat/bin");
+    let told = tomcat.look();
+    assert!(told.contains("problem database /opt/tomcat/bin* /opt/tomcat/bin: on a network"), "{told}");
+    assert!(!told.contains("problem database * "), "{told}");
+    let own = process(stage(&SPEC), 9, "/opt/db/bin/mysqld", &["mysqld"], "/srv/db")
+        .file("/proc/self/mountinfo", mounts)
+        .folder("/opt/db/bin")
+        .folder("/srv/db");
+    let row = "fact database mysql/main version=?(/opt/db/bin: on a network";
+    let told = own.look();
+    assert!(told.contains(row) && told.contains(" running=true "), "{told}");
+    own.remove("/proc/9/exe");
+    let told = own.look();
+    assert!(told.contains(row) && told.contains(" running=false "), "{told}");
 }
 
 #[test]

@@ -7,17 +7,19 @@ use std::time::Duration;
 use plumb_proto::model::Value;
 use plumb_proto::untrusted::Untrusted;
 
-use super::LISTENER;
+use super::told::Told;
+use super::{LISTENER, RESTLESS, SOURCE};
 use crate::host::sockets::{Exposure, Socket};
 use crate::host::users::Users;
 use crate::host::{Host, HostError};
 use crate::watcher::Look;
 
-const SOURCE: &str = "/proc/net";
-/// A listener is told once it has stood for so long; those that are there at the first look are told at once.
+/// A listener is told once it has stood for so long; those that are there at the first look, or were told before, at once.
 const STANDING: Duration = Duration::from_secs(60);
 /// Listeners that are told.
 const MAX_LISTENERS: usize = 500;
+/// From one search for who answers at the sockets of systemd to the next: it goes through what all processes have open.
+const ASK_EVERY: Duration = Duration::from_secs(60);
 /// Looks in which a program is looked for behind a socket before it counts as the kernel's own.
 const TRIES: u8 = 3;
 const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -28,6 +30,9 @@ const HINT: &str = "run the agent as root or grant it CAP_SYS_PTRACE";
 
 /// systemd: it keeps a socket that it has handed on, and starts who answers there when somebody asks.
 const FIRST_PROCESS: u32 = 1;
+
+/// Programs that take another port at each start, by their beginnings: whoever wants them asks the port mapper.
+const MAPPED: &[u8] = b"rpc.";
 
 /// Who is behind a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,24 +52,32 @@ struct Listener {
     since: Duration,
     /// It was there at the first look.
     first: bool,
+    /// It was told some time, or one of its name was.
+    told: bool,
+    /// The kernel takes such a port by chance.
+    random: bool,
     inode: u64,
     uid: u32,
     exposure: Exposure,
     process: Process,
+    /// When its process was looked for last.
+    asked: Duration,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
     known: BTreeMap<String, Listener>,
+    told: Told,
     users: Users,
     looked: bool,
     problem: Option<HostError>,
 }
 
 impl Listeners {
-    /// Looks at what listens. `restless`: something was started or stopped just now.
-    pub(super) fn look(&mut self, host: &Host, ignored: &[String], restless: bool, now: Duration) {
+    /// Looks at what listens. `woken`: when something was started or stopped last.
+    pub(super) fn look(&mut self, look: &mut Look<'_>, ignored: &[String], woken: Option<Duration>, now: Duration) {
+        let host = look.host;
         let sockets = match host.listening() {
             Ok(sockets) => sockets,
             Err(error) => {
@@ -73,6 +86,7 @@ impl Listeners {
             }
         };
         self.problem = None;
+        self.told.read(look);
         let first = !std::mem::replace(&mut self.looked, true);
         let range = ephemeral(host);
         let mut before = std::mem::take(&mut self.known);
@@ -85,20 +99,25 @@ impl Listeners {
             let fresh = Listener {
                 since: now,
                 first,
+                told: self.told.contains(&name),
+                random: is_random(socket, range),
                 inode: socket.inode,
                 uid: socket.uid,
                 exposure: socket.exposure(),
                 process: Process::Open(0),
+                asked: now,
             };
             let listener = match before.remove(&name) {
                 Some(mut known) if known.inode == socket.inode => {
-                    if known.process.may_have_gone(host, restless) {
+                    // What was just started may have been given it a moment after it was asked for.
+                    let restless = woken.is_some_and(|woken| known.asked < woken + RESTLESS);
+                    if known.process.may_have_gone(host, restless && now >= known.asked + ASK_EVERY) {
                         known.process = Process::Open(0);
                     }
                     known
                 }
                 // Another socket at the same place, as after a restart.
-                Some(known) => Listener { since: known.since, first: known.first, ..fresh },
+                Some(known) => Listener { since: known.since, first: known.first, told: known.told, ..fresh },
                 None => fresh,
             };
             self.known.insert(name, listener);
@@ -106,6 +125,21 @@ impl Listeners {
         // That it has no names is no reason not to tell the rest: then numbers are told.
         let _ = self.users.refresh(host);
         self.find_processes(host, now);
+        for listener in self.known.values_mut() {
+            listener.told |= listener.is_told(now);
+        }
+        let told = self.known.iter().filter(|(_, listener)| listener.is_told(now)).map(|(name, _)| name);
+        self.told.update(look, told, &|name| self.known.contains_key(name), now);
+    }
+
+    /// True while one is missed that may come back: then a look is due.
+    pub(super) fn misses(&self) -> bool {
+        self.told.misses()
+    }
+
+    /// True while one is missed since a moment ago: then the next look is due soon.
+    pub(super) fn misses_lately(&self, now: Duration) -> bool {
+        self.told.misses_lately(now)
     }
 
     fn find_processes(&mut self, host: &Host, now: Duration) {
@@ -119,6 +153,7 @@ impl Listeners {
         let owners = host.socket_owners(&wanted);
         for listener in self.known.values_mut().filter(|listener| wanted.contains(&listener.inode)) {
             let Process::Open(tries) = listener.process else { continue };
+            listener.asked = now;
             let exe = owners.pids.get(&listener.inode).map(|pid| (*pid, host.exe(*pid)));
             listener.process = match exe {
                 Some((pid, Ok(exe))) => {
@@ -135,7 +170,7 @@ impl Listeners {
     }
 
     pub(super) fn tell(&self, look: &mut Look<'_>, now: Duration) {
-        for (key, listener) in self.known.iter().filter(|(_, listener)| listener.is_due(now)) {
+        for (key, listener) in self.known.iter().filter(|(_, listener)| listener.is_told(now)) {
             let key = key.as_str();
             let name = self.users.name(listener.uid).cloned();
             let user = name.unwrap_or_else(|| listener.uid.to_string().into());
@@ -154,6 +189,7 @@ impl Listeners {
                 Process::Hidden => look.unknown(&LISTENER, key, "process", HIDDEN, HINT),
             }
         }
+        self.told.tell(look);
         if let Some(error) = &self.problem {
             look.problem(&LISTENER, "", error.path.clone(), error, error.hint());
         }
@@ -174,7 +210,19 @@ impl Process {
 
 impl Listener {
     fn is_due(&self, now: Duration) -> bool {
-        self.first || now >= self.since + STANDING
+        self.first || self.told || now >= self.since + STANDING
+    }
+
+    /// Whether it is told. Of a port that was taken by chance that depends on who took it: NFS and its like get another one
+    /// at each boot.
+    fn is_told(&self, now: Duration) -> bool {
+        self.is_due(now)
+            && match &self.process {
+                _ if !self.random => true,
+                Process::Named { name, .. } => !name.as_bytes().starts_with(MAPPED),
+                Process::Open(tries) => *tries < TRIES && self.told,
+                Process::Hidden => true,
+            }
     }
 }
 
@@ -188,11 +236,15 @@ fn ephemeral(host: &Host) -> (u16, u16) {
     }
 }
 
+/// Whether the kernel takes such a port by chance, for whoever asks for any.
+fn is_random(socket: &Socket, (first, last): (u16, u16)) -> bool {
+    (first..=last).contains(&socket.port) && !FIXED.contains(&socket.port)
+}
+
 /// Whether somebody wanted to be reached there. In the range of random ports that is certain of TCP only, and not of what
 /// talks to itself.
-fn is_told(socket: &Socket, (first, last): (u16, u16), ignored: &[String]) -> bool {
-    let random = (first..=last).contains(&socket.port) && !FIXED.contains(&socket.port);
-    let by_chance = random && (socket.protocol == "udp" || socket.exposure() == Exposure::Loopback);
+fn is_told(socket: &Socket, range: (u16, u16), ignored: &[String]) -> bool {
+    let by_chance = is_random(socket, range) && (socket.protocol == "udp" || socket.exposure() == Exposure::Loopback);
     let is_ignored = |each: &String| {
         each.split_once('/')
             .is_some_and(|(protocol, port)| protocol == socket.protocol && port == socket.port.to_string())

@@ -54,6 +54,11 @@ fn facts(told: &str) -> Vec<&str> {
     told.lines().filter(|line| !line.starts_with("sample ")).collect()
 }
 
+fn keys(told: &str) -> Vec<String> {
+    let key = |line: &&str| Some(line.strip_prefix("fact listener ")?.split(' ').next()?.to_owned());
+    facts(told).iter().filter_map(key).collect()
+}
+
 const ETH0: &str =
     "fact interface eth0 operstate=up mac=52:54:00:12:34:56 mtu=1500 addresses=192.0.2.10 from /sys/class/net";
 const DATABASE: &str = "fact listener tcp/127.0.0.1:3306 process=mariadbd user=mysql exposure=loopback from /proc/net";
@@ -138,14 +143,38 @@ fn a_socket_that_systemd_keeps_is_its_own_only_while_nobody_answers_there() {
 }
 
 #[test]
+fn sockets_of_systemd_are_looked_into_once_a_minute_however_much_is_started() {
+    let host = host().link("/proc/1/exe", "/usr/lib/systemd/systemd").link("/proc/1/fd/35", "socket:[31]");
+    std::fs::remove_dir_all(host.host().full_path("/proc/700".as_ref())).unwrap();
+    let told = |told: String| facts(&told)[1].split(' ').nth(3).unwrap().to_owned();
+    assert_eq!(told(host.look()), "process=systemd");
+    let host = host.link("/proc/700/fd/12", "socket:[31]").link("/proc/700/exe", "/usr/sbin/mariadbd");
+    host.clock().advance(Duration::from_secs(40));
+    assert_eq!(told(host.look_because("/run/systemd/units/invocation:cron.service")), "process=systemd");
+    host.clock().advance(Duration::from_secs(60));
+    assert_eq!(told(host.look()), "process=mariadbd", "it was started since it was asked for");
+}
+
+#[test]
 fn a_port_that_was_taken_by_chance_is_not_told_unless_the_world_can_reach_it() {
-    let lines = [("0100007F:A000 0A", 0, 50), ("00000000:A001 0A", 0, 51), ("0100007F:8124 0A", 112, 52)];
-    let host = host();
+    let lines = [
+        ("0100007F:A000 0A", 0, 50),
+        ("00000000:A001 0A", 0, 51),
+        ("0100007F:8124 0A", 112, 52),
+        ("00000000:A002 0A", 0, 53),
+        ("00000000:A003 0A", 0, 54),
+    ];
+    let host = host()
+        .link("/proc/800/exe", "/usr/sbin/proftpd")
+        .link("/proc/800/fd/3", "socket:[51]")
+        .link("/proc/801/exe", "/usr/sbin/rpc.statd")
+        .link("/proc/801/fd/3", "socket:[53]");
     host.write("/proc/net/tcp", table(&lines));
-    let told = host.look();
-    let keys: Vec<&str> =
-        facts(&told).iter().filter_map(|line| line.strip_prefix("fact listener ")?.split(' ').next()).collect();
-    assert_eq!(keys, ["tcp/0.0.0.0:40961", "tcp/127.0.0.1:33060"]);
+    for _ in 0..5 {
+        // 40962 is another one after the next boot, and so is 40963, which is the kernel's own
+        assert_eq!(keys(&host.look()), ["tcp/0.0.0.0:40961", "tcp/127.0.0.1:33060"]);
+        host.clock().advance(Duration::from_secs(60));
+    }
 }
 
 #[test]
@@ -160,4 +189,58 @@ fn tables_that_cannot_be_read_are_problems_and_hide_nothing_else() {
     let host = host.folder("/proc/net/tcp");
     let told = host.look();
     assert_eq!(facts(&told), [ETH0, "problem listener * /proc/net/tcp: /proc/net/tcp: not a regular file"]);
+}
+
+const WAITS: &str = "problem listener tcp/127.0.0.1:3306* /proc/net: it does not listen, but ";
+const UNIT: &str = "/run/systemd/units/invocation:mariadb.service";
+
+#[test]
+fn a_listener_that_comes_back_is_told_at_once_even_by_another_agent() {
+    let host = host();
+    host.look();
+    let (there, gone) = (table(&[("0100007F:0CEA 0A", 112, 31)]), table(&[]));
+    host.write("/proc/net/tcp", &gone);
+    assert_eq!(facts(&host.look_because(UNIT)), [ETH0], "nothing gives it time");
+    host.write("/proc/net/tcp", &there);
+    host.clock().advance(Duration::from_secs(2));
+    assert_eq!(facts(&host.look()), [ETH0, DATABASE], "it was looked for");
+    host.write("/proc/net/tcp", &gone);
+    host.clock().advance(Duration::from_secs(60));
+    host.look();
+    host.restart();
+    host.look();
+    host.write("/proc/net/tcp", &there);
+    assert_eq!(facts(&host.look_because(UNIT)), [ETH0, DATABASE]);
+}
+
+#[test]
+fn after_a_boot_listeners_that_were_there_before_it_are_waited_for() {
+    let host = host();
+    host.look();
+    host.restart();
+    host.write("/proc/net/tcp", table(&[]));
+    host.write("/proc/uptime", "8.10 9.00\n");
+    let waits = format!("{WAITS}the host has just started");
+    assert_eq!(facts(&host.look()), [ETH0, waits.as_str()]);
+    host.clock().advance(Duration::from_secs(10));
+    assert_eq!(facts(&host.look()), [ETH0, waits.as_str()]);
+    host.write("/proc/uptime", "121.00 9.00\n");
+    host.clock().advance(Duration::from_secs(10));
+    assert_eq!(facts(&host.look()), [ETH0], "it is gone");
+    host.restart();
+    host.write("/proc/uptime", "8.10 9.00\n");
+    assert_eq!(facts(&host.look()), [ETH0], "it was gone before the next boot");
+}
+
+#[test]
+fn a_listener_is_waited_for_while_a_package_manager_is_at_work_but_not_for_ever() {
+    let host = host().file("/proc/900/comm", "dpkg\n");
+    host.look();
+    host.write("/proc/net/tcp", table(&[]));
+    let waits = format!("{WAITS}a package manager is at work");
+    assert_eq!(facts(&host.look_because(UNIT)), [ETH0, waits.as_str()]);
+    host.clock().advance(Duration::from_secs(119));
+    assert_eq!(facts(&host.look()), [ETH0, waits.as_str()]);
+    host.clock().advance(Duration::from_secs(1));
+    assert_eq!(facts(&host.look()), [ETH0]);
 }

@@ -126,7 +126,20 @@ fn a_binary_that_cannot_be_read_is_unknown_and_hides_no_other() {
 #[test]
 fn a_link_that_leads_out_of_the_system_is_a_problem() {
     let host = host().link("/usr/bin/php", "php");
-    assert_eq!(host.look(), "problem php * /usr/bin/php: too many links\n");
+    assert_eq!(host.look(), "problem php /usr/bin/php* /usr/bin/php: too many links\n");
+}
+
+#[test]
+fn what_cannot_be_looked_at_any_more_is_unknown_and_no_other_is() {
+    let host = with(with(host(), "/usr/bin/php8.2", &binary("8.2.1")), "/usr/bin/php8.3", &binary("8.3.1"));
+    assert_eq!(host.look().matches("fact php ").count(), 2);
+    host.remove("/usr/bin/php8.2");
+    let host = host.link("/usr/bin/php8.2", "php8.2");
+    for _ in 0..2 {
+        let told = host.look();
+        assert!(told.contains("fact php cli/8.3 ") && !told.contains("problem php * "), "{told}");
+        assert!(told.contains("problem php cli/8.2* /usr/bin/php8.2: too many links\n"), "{told}");
+    }
 }
 
 #[test]

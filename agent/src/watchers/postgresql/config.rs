@@ -18,6 +18,8 @@ const SETTINGS: [&str; 4] = ["data_directory", "listen_addresses", "port", "unix
 pub(super) struct Config {
     settings: BTreeMap<&'static str, String>,
     folder: Option<PathBuf>,
+    /// The first of its files.
+    path: PathBuf,
     /// The first file that cannot be read: then nothing of it is sure.
     failed: Option<HostError>,
     files: usize,
@@ -49,7 +51,7 @@ impl Config {
 
     /// From a file, and from what ALTER SYSTEM has written into the data folder.
     pub(super) fn read(host: &Host, file: &Path, folder: Option<&Path>) -> Self {
-        let mut config = Self { folder: folder.map(Path::to_owned), ..Self::default() };
+        let mut config = Self { folder: folder.map(Path::to_owned), path: file.to_owned(), ..Self::default() };
         config.file(host, file, true);
         if let Some(data) =
             config.settings.get("data_directory").map(PathBuf::from).or_else(|| folder.map(Path::to_owned))
@@ -57,6 +59,11 @@ impl Config {
             config.file(host, &data.join("postgresql.auto.conf"), false);
         }
         config
+    }
+
+    /// Its first file; empty if it has none.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The data folder, links replaced, if it is known and there.

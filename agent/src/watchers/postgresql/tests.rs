@@ -111,3 +111,48 @@ fn a_server_in_a_folder_of_its_own_stays_told_while_its_folder_is_there() {
     std::fs::remove_dir(stage.host().full_path(std::path::Path::new(data))).unwrap();
     assert!(!stage.look().contains("postgresql/15/data"));
 }
+
+fn keys(told: &str) -> Vec<&str> {
+    told.lines().filter_map(|line| line.strip_prefix("fact database ")?.split(' ').next()).collect()
+}
+
+fn stop(stage: Stage) -> Stage {
+    stage.remove("/proc/700/exe");
+    stage.link("/proc/700/exe", "/usr/bin/other")
+}
+
+#[test]
+fn a_cluster_of_debian_goes_by_its_name_wherever_its_data_lies() {
+    let (data, conf) = ("/srv/pg/data", "/etc/postgresql/15/main/postgresql.conf");
+    let words = [BINARY, "-D", data, "-c", &format!("config_file={conf}")];
+    let stage = process(debian(), 700, 1, &words, data)
+        .file("/srv/pg/data/PG_VERSION", "15\n")
+        .file(conf, format!("data_directory = '{data}'\n"));
+    assert_eq!(keys(&stage.look()), ["postgresql/15/main"]);
+    let stage = stop(stage);
+    assert_eq!(keys(&stage.look()), ["postgresql/15/main"]);
+    stage.remove(conf);
+    std::fs::remove_dir_all(stage.host().full_path("/etc/postgresql".as_ref())).unwrap();
+    assert_eq!(keys(&stage.look()), ["postgresql/15/main"], "its data is there");
+}
+
+#[test]
+fn a_server_outside_every_layout_has_no_other_row_when_it_stops() {
+    let (exe, data) = ("/usr/local/bin/postgres", "/srv/pg");
+    let stage = stage(&SPEC).file(exe, "\x7fELF").mode(exe, 0o755).file("/srv/pg/PG_VERSION", "16\n");
+    let stage = process(stage, 700, 1, &[exe, "-D", data], data);
+    assert_eq!(keys(&stage.look()), ["postgresql/pg"]);
+    let stage = stop(stage);
+    assert_eq!(keys(&stage.look()), ["postgresql/pg"]);
+    assert_eq!(keys(&stage.look()), ["postgresql/pg"]);
+}
+
+#[test]
+fn a_cluster_that_never_ran_goes_with_its_configuration() {
+    let stage =
+        debian().file("/etc/postgresql/15/old/postgresql.conf", "data_directory = '/srv/old'\n").folder("/srv/old");
+    let stage = stage.link("/proc/1/exe", "/usr/lib/systemd/systemd");
+    assert_eq!(keys(&stage.look()), ["postgresql/15/main", "postgresql/15/old"]);
+    std::fs::remove_dir_all(stage.host().full_path("/etc/postgresql/15/old".as_ref())).unwrap();
+    assert_eq!(keys(&stage.look()), ["postgresql/15/main"]);
+}

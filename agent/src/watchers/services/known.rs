@@ -22,6 +22,8 @@ const MAX_SERVICES: usize = 200;
 const SETTLED: Duration = Duration::from_secs(600);
 /// A start or restart may take so long before it is told.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A package manager may take so long between stopping a service and starting it again before that is told.
+const UPGRADE: Duration = Duration::from_secs(120);
 /// Restarts are recent for so long.
 const RECENT: Duration = Duration::from_secs(600);
 /// Failed units that are asked why, in one look.
@@ -45,6 +47,8 @@ pub(super) struct Service {
     pub(super) recent: VecDeque<Duration>,
     /// Since when it is being started.
     moving: Option<Duration>,
+    /// Since when it does not run because of a package manager.
+    replaced: Option<Duration>,
     invocation: Option<PathBuf>,
     automatic: Option<u32>,
 }
@@ -62,7 +66,9 @@ pub(super) struct Known {
 impl Known {
     /// True while one is being started or stopped, and a look comes soon to see what became of it.
     pub(super) fn moves(&self, now: Duration) -> bool {
-        self.services.values().any(|service| service.moving.is_some_and(|since| now < since + 2 * PATIENCE))
+        self.services
+            .values()
+            .any(|service| service.moving.is_some_and(|since| now < since + 2 * PATIENCE) || service.replaced.is_some())
     }
 
     /// All of them; restarts that are no longer recent are forgotten.
@@ -89,7 +95,10 @@ impl Known {
         let mut names: BTreeSet<String> = files.enabled().into_iter().collect();
         names.extend(told.filter(|name| !name.is_empty()).map(str::to_owned));
         names.extend(self.services.keys().cloned());
-        names.extend(self.started(look.host, files, units, now));
+        names.extend(self.started(look.host, files, units, stored.is_empty(), now));
+        let host = look.host;
+        let mut asked = None; // once for all, if at all
+        let mut packages_move = || *asked.get_or_insert_with(|| host.packages_move());
         let mut services = std::mem::take(&mut self.services);
         for name in names {
             let watched = is_watched(&name, ignore) && !is_on_demand(&name, files, units);
@@ -101,7 +110,8 @@ impl Known {
             }
             let file = file.clone();
             let enabled = files.enablement(look.host, &name, &file);
-            let service = take(services.remove(&name), file, enabled, units.services.get(&name), now);
+            let before = services.remove(&name);
+            let service = take(before, file, enabled, units.services.get(&name), now).wait(&mut packages_move, now);
             self.services.insert(name, service);
         }
         let told: Vec<&str> = self.services.keys().map(String::as_str).collect();
@@ -111,9 +121,10 @@ impl Known {
         }
     }
 
-    /// Services that run although nobody enabled them, and that nothing else started.
-    fn started(&mut self, host: &Host, files: &mut Files, units: &Units, now: Duration) -> Vec<String> {
-        let first = self.failed.is_none();
+    /// Services that run although nobody enabled them, and that nothing else started. On a host that is `new` to the agent
+    /// they are known at once; while one boots, some run that soon end by themselves.
+    fn started(&mut self, host: &Host, files: &mut Files, units: &Units, new: bool, now: Duration) -> Vec<String> {
+        let first = self.failed.is_none() && new;
         let mut running = BTreeMap::new();
         for (name, loaded) in &units.services {
             let runs = loaded.sub.as_bytes() == b"running" && loaded.has_file && !name.contains('@');
@@ -235,6 +246,7 @@ fn take(
     now: Duration,
 ) -> Service {
     let before = known.as_ref().map(|service| (service.active.clone(), service.moving));
+    let ran = known.as_ref().is_some_and(|service| service.active.is(b"active"));
     let service = known.unwrap_or_else(|| Service {
         source: PathBuf::new(),
         enabled,
@@ -242,11 +254,31 @@ fn take(
         restarts: 0,
         recent: VecDeque::new(),
         moving: None,
+        replaced: None,
         invocation: None,
         automatic: None,
     });
     let (active, moving) = active(before, loaded, now);
-    Service { source: file.path, enabled, active, moving, ..service }
+    let stops = active.is(b"inactive") || active.is(b"deactivating");
+    let replaced = service.replaced.or(ran.then_some(now)).filter(|_| stops);
+    Service { source: file.path, enabled, active, moving, replaced, ..service }
+}
+
+impl Active {
+    fn is(&self, word: &[u8]) -> bool {
+        matches!(self, Self::Known { active, .. } if active.as_bytes() == word)
+    }
+}
+
+impl Service {
+    /// Package managers stop a service, replace it, and start it again: until then it is not known what becomes of it.
+    fn wait(mut self, packages_move: &mut dyn FnMut() -> bool, now: Duration) -> Self {
+        self.replaced = self.replaced.filter(|since| now < *since + UPGRADE && packages_move());
+        if self.replaced.is_some() {
+            self.active = Active::Unknown("it does not run, but a package manager is at work".to_owned());
+        }
+        self
+    }
 }
 
 /// While a service is being started or restarted, what it was stands; a restart is over in a moment, and one that is not

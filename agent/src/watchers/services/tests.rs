@@ -50,3 +50,16 @@ fn links_in_a_circle_and_files_that_are_none_are_passed_over() {
         .look();
     assert_eq!(told, "");
 }
+
+#[test]
+fn what_enables_a_unit_is_looked_at_again_once_systemd_has_read_everything_anew() {
+    let link = "/run/systemd/generator/multi-user.target.wants/db.service";
+    let file = "/usr/lib/systemd/system/db.service";
+    let host = stage(&SPEC).file(file, "[Service]\n").folder("/run/systemd/generator/multi-user.target.wants");
+    host.look();
+    let wants = "/etc/systemd/system/multi-user.target.wants";
+    assert_eq!(host.look_because(wants), "", "the generators are at work");
+    let host = host.link(link, file);
+    host.clock().advance(std::time::Duration::from_secs(10));
+    assert!(host.look().contains("fact service db.service ") && host.look().contains(" enabled=generated "));
+}

@@ -163,3 +163,30 @@ fn what_has_failed_is_told_with_its_timer_and_an_event_if_it_is_news() {
     );
     assert!(!scene.look(60, &after).contains("event"), "told once");
 }
+
+#[test]
+fn a_service_that_a_package_manager_has_stopped_is_unknown_for_two_minutes_and_one_that_was_stopped_is_not() {
+    let mut scene = Scene::new(&[("on.service", ""), ("on2.service", "")]);
+    let runs = ["on.service active running", "on2.service inactive dead"];
+    scene.look(0, &runs);
+    assert!(scene.look(1, &["on.service inactive dead"]).starts_with("on.service inactive/dead "), "by hand");
+    scene.look(1, &runs);
+    scene.stage.write("/proc/900/comm", "dpkg\n");
+    let waits = "on.service ?(it does not run, but a package manager is at work) enabled 0\non2.service inactive/dead enabled 0\n";
+    assert_eq!(scene.look(1, &["on.service deactivating stop-sigterm stop"]), waits);
+    assert_eq!(scene.look(60, &["on.service inactive dead"]), waits);
+    assert!(scene.known.moves(scene.now), "what becomes of it is looked at soon");
+    assert!(scene.look(1, &runs).starts_with("on.service active/running "));
+    assert_eq!(scene.look(1, &["on.service inactive dead"]), waits);
+    assert_eq!(scene.look(119, &[]), waits);
+    assert!(scene.look(1, &[]).starts_with("on.service inactive/dead "));
+}
+
+#[test]
+fn what_runs_at_the_first_look_after_a_boot_has_to_settle_as_at_any_other_time() {
+    let mut scene = Scene::new(&[("on.service", ""), ("splash.service", "")]);
+    scene.look(0, &["on.service active running"]);
+    scene.known = Known::default();
+    let both = ["on.service active running", "splash.service active running"];
+    assert_eq!(scene.look(60, &both), "on.service active/running enabled 0\n");
+}

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub(super) fn of(table: &str, field: Option<&str>) -> Duration {
     Duration::from_secs(match (table, field) {
         ("service", Some("active")) => 5,
+        // While systemd reads its files anew, what its generators made is not there.
+        ("service", Some("enabled")) => 60,
         // As long as its service is given: a server that does not listen again by then is missed already.
         ("listener", _) => 5,
         // A link that goes down and up, or a lease that is asked for anew.

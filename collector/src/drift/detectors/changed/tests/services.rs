@@ -65,6 +65,10 @@ fn a_restart_has_the_time_to_end() {
     };
     let (_, touched) = apply(&mut view, &delta("w", 2, "service", &[service("nginx.service", "inactive")]), at(1));
     assert_eq!(hold(Changed.detect(&view, &touched, at(1))), [5]);
+    let disabled = [("active", "active".into()), ("sub", "active".into()), ("enabled", "disabled".into())];
+    let row = fact("nginx.service", &disabled);
+    let (_, touched) = apply(&mut view, &delta("w", 3, "service", &[row]), at(1));
+    assert_eq!(hold(Changed.detect(&view, &touched, at(1))), [60], "as long as systemd may read its files anew");
     let (_, touched) = apply(&mut view, &full("n", 2, "listener", &[]), at(1));
     assert_eq!(hold(Changed.detect(&view, &touched, at(1))), [5]);
 }

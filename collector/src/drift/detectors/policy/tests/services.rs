@@ -65,13 +65,19 @@ fn a_database_that_the_world_can_reach_is_told() {
     );
     assert_eq!(listens("mysql", "private").len(), 0);
     assert_eq!(listens("root", "public"), ["unknown: process is not known: cannot be seen"]);
+    assert_eq!(listens("root", "private").len(), 0, "who it is does not matter there");
+    let mut view = host();
+    let row = [("user", "mysql".into()), ("exposure", "public".into()), ("process", "mariadbd".into())];
+    apply(&mut view, &full("network", 1, "listener", &[fact("tcp/0.0.0.0:3306", &row)]), at(0));
+    assert_eq!(drifts(&policy, &view), listens("mysql", "public"), "one listener is one drift");
     let mut view = host();
     let by_systemd = |key: &str, process: &str| {
         fact(key, &[("user", "root".into()), ("exposure", "public".into()), ("process", process.into())])
     };
     let rows = [by_systemd("tcp/[::]:3306", "mariadbd"), by_systemd("tcp/[::]:22", "sshd")];
     apply(&mut view, &full("network", 1, "listener", &rows), at(0));
-    let told = ["warning database_public: a database listens on all networks: tcp/[::]:3306, opened by root"];
+    let told =
+        ["warning database_public_socket: a database listens on all networks: tcp/[::]:3306, mariadbd, opened by root"];
     assert_eq!(drifts(&policy, &view), told, "what systemd opened for it");
 }
 
