@@ -12,6 +12,7 @@ mod listen;
 mod look;
 pub mod own;
 pub mod pending;
+mod problems;
 pub mod schedule;
 pub mod split;
 mod stored;

@@ -39,8 +39,8 @@ pub struct Folder {
 }
 
 impl Host {
-    /// Lists a folder and asks each entry, but for those that may hang; no link is followed on the way. Changes that come later are told through
-    /// `events`, as of the folder `name` below `parent` or, without a parent, of that path.
+    /// Lists a folder and asks each entry, but for those that may hang; no link is followed on the way. Changes that come
+    /// later are told through `events`, as of the folder `name` below `parent` or, without a parent, of that path.
     ///
     /// # Errors
     /// See [`ErrorKind`].

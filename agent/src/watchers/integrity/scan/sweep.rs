@@ -48,8 +48,10 @@ impl Scan {
         for tree in &mut self.trees {
             tree.totals = look.kept(&tree.key()).and_then(|row| Totals::decode(&row)).unwrap_or_default();
         }
-        // What comes back later begins anew.
-        forget_totals(look, &self.trees.iter().map(super::Tree::key).collect());
+        if !self.may_have_more_trees() {
+            // What comes back later begins anew.
+            forget_totals(look, &self.trees.iter().map(super::Tree::key).collect());
+        }
         let rest = (0..self.trees.len()).rev().collect();
         self.sweep = Some(Sweep { walk: None, rest, at: b"d".to_vec(), tidied: b"d".to_vec() });
         if settings.packages {
@@ -159,14 +161,18 @@ impl Scan {
         true
     }
 
+    /// Whether there may be trees that are not known: what names them could not be read.
+    fn may_have_more_trees(&self) -> bool {
+        self.changed.problems.iter().any(|(name, _)| name.as_os_str().is_empty())
+    }
+
     /// Rows of what is no tree any more go without a word: the tree's own row is gone.
     fn tidy(&mut self, look: &mut Look<'_>, effort: &mut Effort, now: Duration) -> bool {
-        let Some(sweep) = &mut self.sweep else { return false };
-        if self.changed.problems.iter().any(|(name, _)| name.as_os_str().is_empty()) {
-            // Other trees may still be there: what names them could not be read.
+        if self.may_have_more_trees() {
             (self.sweep, self.swept) = (None, Some(now));
             return false;
         }
+        let Some(sweep) = &mut self.sweep else { return false };
         while !effort.is_spent(look) {
             effort.asked(1);
             let next = look.kept_after(&sweep.tidied).filter(|(key, _)| key.starts_with(b"d"));

@@ -11,7 +11,7 @@ use super::{Followed, State};
 use crate::failures::Unread;
 use crate::tables::LOG_SOURCE;
 use crate::watcher::Look;
-use crate::watchers::logs::count::{OTHER, number};
+use crate::watchers::logs::count::number;
 
 /// Numbers are told so often.
 const SAMPLES: Duration = Duration::from_secs(60);
@@ -31,9 +31,6 @@ impl State {
         if let Some((count, first)) = &self.beyond {
             let error = format!("{count} more logs are not followed");
             look.problem(&LOG_SOURCE, first.as_str(), first.as_str(), error, "name fewer in places");
-        }
-        if let Some(why) = self.sites.beyond() {
-            look.problem(&LOG_SOURCE, OTHER, OTHER, why, "a site without requests for a week makes room");
         }
         let (logs, problems) = (&self.logs, &self.problems);
         self.tally.tell(look, &|source| unread(logs, problems, source));
