@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::host::binary::Mark;
-use crate::host::packages::DATABASES;
+use crate::host::packages::{DATABASES, Package, PackagesError};
 use crate::host::{Host, pattern};
 use crate::provenance::System;
 use crate::tables::DATABASE;
@@ -108,11 +108,16 @@ impl<P: Product + Send> Watcher for Watched<P> {
     }
 }
 
+/// The packages that programs belong to.
+type Owners = Result<BTreeMap<PathBuf, Package>, PackagesError>;
+
 /// What is known of a product's servers from look to look.
 #[derive(Default)]
 struct Databases {
     found: Found,
     instances: Vec<Instance>,
+    /// Whose package the program of each is.
+    owners: Option<Owners>,
     /// When all was gone through, in monotonic time.
     full: Option<Duration>,
     versions: Versions,
@@ -195,6 +200,9 @@ impl Databases {
         instances.dedup_by(|one, other| one.key == other.key);
         self.ran.extend(instances.iter().filter(|each| each.server.is_some()).map(|each| each.key.clone()));
         self.ran.retain(|key| instances.iter().any(|each| each.key == *key));
+        // Package databases wake this watcher when they change, so between two of these they need not be asked.
+        let programs: Vec<PathBuf> = instances.iter().map(|each| each.binary.clone()).collect();
+        self.owners = Some(look.host.owners(&programs, product.program().packages));
         self.instances = instances;
         self.full = Some(now);
         self.system = System::read(look.host);

@@ -1,15 +1,12 @@
 //! Tells what was found, in the table `database`.
 
-use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use plumb_proto::model::{Severity, Value};
 use plumb_proto::untrusted::Untrusted;
 
-use super::{Databases, Instance, Product, UPGRADE, size};
-use crate::host::packages::{Package, PackagesError};
+use super::{Databases, Instance, Owners, Product, UPGRADE, size};
 use crate::provenance::System;
 use crate::tables::DATABASE;
 use crate::watcher::Look;
@@ -20,8 +17,7 @@ const PROCESS_HINT: &str = "run the agent as root or grant it CAP_SYS_PTRACE";
 
 impl Databases {
     pub(super) fn tell(&mut self, product: &dyn Product, look: &mut Look<'_>, now: Duration) {
-        let paths: Vec<PathBuf> = self.instances.iter().map(|each| each.binary.clone()).collect();
-        let owners = look.host.owners(&paths, product.program().packages);
+        let Some(owners) = self.owners.take() else { return };
         let system = self.system.clone();
         let instances = std::mem::take(&mut self.instances);
         for instance in &instances {
@@ -29,7 +25,7 @@ impl Databases {
         }
         self.stopped.retain(|key, _| instances.iter().any(|each| each.key == *key && each.server.is_none()));
         self.sized.retain(|key, _| instances.iter().any(|each| each.key == *key));
-        self.instances = instances;
+        (self.instances, self.owners) = (instances, Some(owners));
     }
 
     fn tell_one(
@@ -37,7 +33,7 @@ impl Databases {
         product: &dyn Product,
         look: &mut Look<'_>,
         instance: &Instance,
-        (system, owners): (&System, &Result<BTreeMap<PathBuf, Package>, PackagesError>),
+        (system, owners): (&System, &Owners),
         now: Duration,
     ) {
         let key = instance.key.as_str();

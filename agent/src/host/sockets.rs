@@ -1,5 +1,7 @@
-//! Sockets that wait for others, as /proc/net/{tcp,tcp6,udp,udp6} has them (the kernel's
+//! Sockets that wait for others, as the kernel tells or as /proc/net/{tcp,tcp6,udp,udp6} has them (the kernel's
 //! Documentation/networking/proc_net_tcp.rst), and what an address means.
+
+mod diag;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
@@ -99,9 +101,15 @@ impl Host {
     /// A table cannot be read. A host without /proc/net has none: not found.
     pub fn listening(&self) -> Result<Vec<Socket>, HostError> {
         let mut sockets = Vec::new();
-        for (table, protocol, v6) in
-            [("tcp", "tcp", false), ("tcp6", "tcp", true), ("udp", "udp", false), ("udp6", "udp", true)]
-        {
+        let tables = [("tcp", "tcp", false), ("tcp6", "tcp", true), ("udp", "udp", false), ("udp6", "udp", true)];
+        for (table, protocol, v6) in tables {
+            let before = sockets.len();
+            if protocol == "tcp" && self.is_live() {
+                match diag::listening(if v6 { libc::AF_INET6 } else { libc::AF_INET }, &mut sockets) {
+                    Ok(()) => continue,
+                    Err(_) => sockets.truncate(before), // a kernel without it has the table
+                }
+            }
             let path = format!("/proc/net/{table}");
             match self.open(&path) {
                 Ok(file) => {

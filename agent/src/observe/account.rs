@@ -5,7 +5,7 @@ use std::time::Duration;
 use plumb_proto::model::Outcome;
 
 use super::look::Running;
-use super::{Observer, STATUS};
+use super::{GIVE_BACK, Observer, STATUS};
 use crate::state::State;
 use crate::state::frames::LinkState;
 use crate::status::{Connection, Cost, Problem, Spool, Status, Watched};
@@ -17,7 +17,8 @@ impl Observer {
             return;
         }
         self.next_status = now + STATUS;
-        if self.host.is_live() {
+        if self.host.is_live() && now >= self.next_give_back {
+            self.next_give_back = now + GIVE_BACK;
             crate::host::sys::give_memory_back();
         }
         self.save(&self.status());

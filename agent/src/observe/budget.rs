@@ -22,12 +22,17 @@ impl Budget {
         Self { share: share.clamp(0.001, 1.0), meter, paid: meter(), rested: Duration::ZERO }
     }
 
-    /// Pays for what was used since the last time, and says how much that was: no look before the rest is over.
-    pub fn pay(&mut self, now: Duration) -> Duration {
-        let used = (self.meter)().saturating_sub(self.paid);
+    /// Pays for what was used since the last time: no look before that rest is over.
+    pub fn pay(&mut self, now: Duration) {
+        let used = self.unpaid();
         self.paid += used;
         self.rested = now + used.mul_f64(1.0 / self.share - 1.0).min(LONGEST);
-        used
+    }
+
+    /// What was used since the last payment.
+    #[must_use]
+    pub fn unpaid(&self) -> Duration {
+        (self.meter)().saturating_sub(self.paid)
     }
 
     /// When the rest is over.
@@ -52,9 +57,10 @@ mod tests {
     fn fifty_milliseconds_at_a_tenth_are_paid_with_450_of_rest() {
         let mut budget = Budget::new(0.1, meter);
         USED.set(50);
-        assert_eq!(budget.pay(Duration::from_secs(7)), Duration::from_millis(50));
-        assert_eq!(budget.rested(), Duration::from_millis(7450));
-        assert_eq!(budget.pay(Duration::from_secs(8)), Duration::ZERO);
+        assert_eq!(budget.unpaid(), Duration::from_millis(50));
+        budget.pay(Duration::from_secs(7));
+        assert_eq!((budget.rested(), budget.unpaid()), (Duration::from_millis(7450), Duration::ZERO));
+        budget.pay(Duration::from_secs(8));
         assert_eq!(budget.rested(), Duration::from_secs(8), "nothing was used since");
     }
 
@@ -62,7 +68,7 @@ mod tests {
     fn a_look_that_ran_wild_is_followed_by_a_minute_at_most() {
         let mut budget = Budget::new(0.01, meter);
         USED.set(1_000_000);
-        let _ = budget.pay(Duration::ZERO);
+        budget.pay(Duration::ZERO);
         assert_eq!(budget.rested(), LONGEST);
     }
 }

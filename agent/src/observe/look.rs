@@ -33,7 +33,7 @@ pub(super) struct Running {
     /// What the last report said of itself.
     said: Option<(Outcome, Vec<Problem>)>,
     pub(super) looked: Option<Timestamp>,
-    /// Processor time that its looks have taken since the start, their records and rows included.
+    /// Processor time that its looks have taken since the start.
     pub(super) used: Duration,
 }
 
@@ -103,6 +103,8 @@ impl Observer {
         let broken = RefCell::new(None);
         let stored = Committed { pending: &self.pending, state, watcher: name, broken: &broken };
         let mut look = Look::new(&self.host, at, &trigger, &stored);
+        // Records that were committed meanwhile, and the status, are paid for with the next look, and are not its cost.
+        let before = self.budget.unpaid();
         self.breadcrumb.enter(name);
         let polled = running.watcher.poll(&mut look);
         self.breadcrumb.leave();
@@ -114,10 +116,10 @@ impl Observer {
             return self.mend(error, now);
         }
         self.take(place, at, polled, told);
-        let used = self.budget.pay(self.clock.monotonic());
         if let Some(running) = self.watchers.get_mut(place) {
-            running.used += used;
+            running.used += self.budget.unpaid().saturating_sub(before);
         }
+        self.budget.pay(self.clock.monotonic());
     }
 
     /// Makes a report of what was told.
