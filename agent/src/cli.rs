@@ -6,6 +6,7 @@ mod enroll;
 mod gather;
 mod json;
 mod once;
+mod own;
 mod run;
 mod status;
 mod table;

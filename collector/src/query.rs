@@ -2,6 +2,7 @@
 //! taken in the writer's transaction, together with their entry in the audit.
 
 mod answers;
+mod calls;
 mod changes;
 mod decide;
 mod denied;

@@ -162,6 +162,15 @@ impl HostView {
         Self { host, tables: BTreeMap::new(), series: BTreeMap::new(), watchers: BTreeMap::new() }
     }
 
+    /// False for a series about something that is gone: its label names a table, and there is no such row any more.
+    #[must_use]
+    pub fn stands(&self, series: &Series) -> bool {
+        let is_there = |(label, key): (&String, &Untrusted)| {
+            self.tables.get(label).is_none_or(|table| table.rows.is_empty() || table.rows.contains_key(key))
+        };
+        series.labels.iter().all(is_there)
+    }
+
     /// A row.
     #[must_use]
     pub fn row(&self, table: &str, key: &Untrusted) -> Option<&Row> {

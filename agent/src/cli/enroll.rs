@@ -9,6 +9,7 @@ use plumb_proto::limits;
 use plumb_proto::secret::Secret;
 use plumb_proto::time::SystemClock;
 
+use super::own::{identity, keep_to_ourselves};
 use super::terminal::Terminal;
 use super::{Configured, Done};
 use crate::deliver::identity::enroll::{EnrollOptions, enroll};
@@ -30,7 +31,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, root: &Path, specs: &[Spec], terminal: &Terminal) -> anyhow::Result<Done> {
     crate::log::start();
-    super::run::keep_to_ourselves();
+    keep_to_ourselves();
     let dir = identity(&args.configured.load(specs)?.state_dir);
     let token = token(&args.token_file)?;
     let clock = Arc::new(SystemClock::new());
@@ -47,11 +48,6 @@ pub(super) fn run(args: &Args, root: &Path, specs: &[Spec], terminal: &Terminal)
         plumb_proto::untrusted::Untrusted::from(enrolled.ingest.as_str()),
     ))?;
     Ok(Done::Well)
-}
-
-/// Where the identity of a host lies.
-pub(super) fn identity(state: &Path) -> PathBuf {
-    state.join("identity")
 }
 
 fn token(file: &Path) -> anyhow::Result<Secret> {

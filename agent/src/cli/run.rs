@@ -11,11 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::stat::{Mode, umask};
 use plumb_proto::time::{Clock, SystemClock};
 use tokio::sync::watch;
 
-use super::enroll::identity;
+use super::own::{identity, keep_to_ourselves};
 use super::{Configured, Done};
 use crate::host::{Host, Peek, sys};
 use crate::link::link;
@@ -77,11 +76,6 @@ pub(super) fn run(args: &Configured, root: &Path, specs: &[Spec]) -> anyhow::Res
     drop(observer);
     join(&delivering);
     Ok(Done::Well)
-}
-
-/// Files that are made here are for this user only.
-pub(super) fn keep_to_ourselves() {
-    umask(Mode::from_bits_truncate(0o077));
 }
 
 /// Asks for a stop come as readable bytes instead of ending the process in the middle of something.

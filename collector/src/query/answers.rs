@@ -7,7 +7,6 @@ use plumb_proto::time::Timestamp;
 use plumb_proto::wire::{event_to_wire, value_to_wire};
 use tonic::{Response, Status};
 
-use super::summary::stands;
 use super::{failed, invalid, support};
 use crate::drift::{Kind, KnownDrift, Subject};
 use crate::store::rows::{Alert, Delivery, EventRow, Groups, HostRow, Message};
@@ -217,7 +216,7 @@ pub(super) fn whole(
         .values()
         .flat_map(|table| table.rows.values())
         .map(|each| pb::Row { support: support::of(view, each, now), ..row(name, each) });
-    let samples = view.series.values().flatten().filter(|(series, _)| stands(view, series)).map(sample);
+    let samples = view.series.values().flatten().filter(|(series, _)| view.stands(series)).map(sample);
     let watchers = view.watchers.iter().map(|(name, watcher)| pb::Watcher {
         name: name.clone(),
         at_ms: watcher.at.millis(),

@@ -9,7 +9,7 @@ use plumb_proto::time::Clock;
 use plumb_proto::untrusted::Untrusted;
 use tokio::sync::watch;
 
-use super::guard::CALLS;
+use super::calls::CALLS;
 use crate::store::rows::AuditEntry;
 use crate::worker::{Weight, Writer};
 

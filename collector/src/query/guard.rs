@@ -13,6 +13,7 @@ use tonic::Status;
 use tonic::transport::server::UdsConnectInfo;
 use tower::Service;
 
+use super::calls::{CALLS, OF_A_GROUP};
 use super::denied::Audited;
 use crate::access::users::{UserPeer, Users};
 use crate::store::rows::Groups;
@@ -20,48 +21,6 @@ pub(super) use crate::store::users::Role;
 
 /// Members of this group may ask and approve.
 pub(super) const GROUP: &str = "plumb";
-
-/// The least role for each call.
-pub(super) const CALLS: [(&str, Role); 17] = [
-    ("Hosts", Role::Viewer),
-    ("Host", Role::Viewer),
-    ("Drifts", Role::Viewer),
-    ("Facts", Role::Viewer),
-    ("Events", Role::Viewer),
-    ("Schema", Role::Viewer),
-    ("Alerts", Role::Viewer),
-    ("Approve", Role::Operator),
-    ("RenameHost", Role::Admin),
-    ("GroupHost", Role::Admin),
-    ("RetireHost", Role::Admin),
-    ("RevokeHost", Role::Admin),
-    ("TestReceiver", Role::Admin),
-    ("Rules", Role::Viewer),
-    ("TestPolicy", Role::Operator),
-    ("History", Role::Viewer),
-    ("Changes", Role::Viewer),
-];
-
-/// The calls of those who are limited to a group: each shows and changes nothing but the hosts of that group. A call that is
-/// not here is not theirs.
-pub(super) const OF_A_GROUP: [&str; 16] = [
-    "Hosts",
-    "Host",
-    "Drifts",
-    "Facts",
-    "Events",
-    "Schema",
-    "Alerts",
-    "Approve",
-    "RenameHost",
-    "GroupHost",
-    "RetireHost",
-    "RevokeHost",
-    "Rules",
-    "TestPolicy",
-    "History",
-    "Changes",
-];
 
 /// What stands before a call's name in the path of its request.
 const SERVICE: &str = "/plumb.query.v1.Query/";

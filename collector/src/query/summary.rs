@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use plumb_proto::generated::query as pb;
-use plumb_proto::model::{Outcome, Series, Severity, Value};
+use plumb_proto::model::{Outcome, Severity, Value};
 use plumb_proto::record::HostId;
 use plumb_proto::time::Timestamp;
 use plumb_proto::untrusted::Untrusted;
@@ -112,16 +112,8 @@ fn unknowns(view: &HostView) -> usize {
     let rows = view.tables.values().flat_map(|table| table.rows.values());
     let rows = rows.map(|row| row.fact.unknown.len() + usize::from(row.stale.is_some()));
     let series =
-        view.series.values().flatten().filter(|(series, sampled)| sampled.value.is_none() && stands(view, series));
+        view.series.values().flatten().filter(|(series, sampled)| sampled.value.is_none() && view.stands(series));
     watchers.sum::<usize>() + rows.sum::<usize>() + series.count()
-}
-
-/// False for a series about something that is gone: its label names a table, and there is no such row any more.
-pub(super) fn stands(view: &HostView, series: &Series) -> bool {
-    let is_there = |(label, key): (&String, &Untrusted)| {
-        view.tables.get(label).is_none_or(|table| table.rows.is_empty() || table.rows.contains_key(key))
-    };
-    series.labels.iter().all(is_there)
 }
 
 fn vitals(view: &HostView, unknowns: usize) -> pb::Vitals {
@@ -175,6 +167,6 @@ fn disks(view: &HostView) -> impl Iterator<Item = (Untrusted, f64)> + '_ {
         let (_, available) = available.iter().find(|(other, _)| other.labels == series.labels)?;
         let (used, available) = (used.value?, available.value?);
         let mount = series.labels.get("mount")?.clone();
-        (stands(view, series) && used + available > 0.0).then(|| (mount, used / (used + available)))
+        (view.stands(series) && used + available > 0.0).then(|| (mount, used / (used + available)))
     })
 }

@@ -35,8 +35,9 @@ fn calls() -> Vec<&'static str> {
 
 #[tokio::test]
 async fn every_call_has_its_least_role_and_nobody_below_it_gets_through() {
+    use calls::CALLS;
     use denied::Audited;
-    use guard::{CALLS, Guard, Role};
+    use guard::{Guard, Role};
     let scene = Scene::new().await;
     let mut questions = scene.questions;
     let denied = Arc::new(AtomicUsize::new(0));
@@ -135,9 +136,9 @@ fn what_is_told_of_something_that_is_gone_is_not_unknown() {
     use crate::testing::{apply, fact, full, series};
     let mut view = crate::testing::host();
     apply(&mut view, &full("disk", 1, "mount", &[fact("/", &[])]), at(1));
-    assert!(summary::stands(&view, &series("disk_used_bytes", &[("mount", "/")])));
-    assert!(!summary::stands(&view, &series("disk_used_bytes", &[("mount", "/gone")])));
-    assert!(summary::stands(&view, &series("cpu_seconds_total", &[("mode", "idle")])));
+    assert!(view.stands(&series("disk_used_bytes", &[("mount", "/")])));
+    assert!(!view.stands(&series("disk_used_bytes", &[("mount", "/gone")])));
+    assert!(view.stands(&series("cpu_seconds_total", &[("mode", "idle")])));
 }
 
 #[tokio::test]
