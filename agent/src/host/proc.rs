@@ -148,12 +148,14 @@ impl Host {
     }
 
     /// True when a process is one of the host's own, not of a container: it is numbered among the processes that process 1
-    /// sees (pid_namespaces(7)). Mounts of its own say nothing: systemd gives them to sandboxed services. When it cannot be
-    /// told, it is taken to be so: a container that can hide it from us can be seen by us only as root.
+    /// sees (pid_namespaces(7)) or, where nobody may look into that one, that the agent sees. Mounts of its own say nothing:
+    /// systemd gives them to sandboxed services. When it cannot be told, it is taken to be so: a container that can hide it
+    /// from us can be seen by us only as root.
     #[must_use]
     pub fn is_of_the_host(&self, pid: u32) -> bool {
         let space = |pid: &str| self.read_link(format!("/proc/{pid}/ns/pid"));
-        match (space("1"), space(&pid.to_string())) {
+        let ours = || if self.is_live() { space(&std::process::id().to_string()).ok() } else { None };
+        match (space("1").ok().or_else(ours).ok_or(()), space(&pid.to_string())) {
             (Ok(first), Ok(own)) => first.as_os_str().as_bytes() == own.as_os_str().as_bytes(),
             _ => true,
         }

@@ -106,7 +106,7 @@ pub fn program(asked: &Program<'_>, now: Timestamp) -> Result<Window, String> {
 /// # Errors
 /// It is not known, and why.
 pub fn system(id: Option<&str>, version: Option<&str>) -> Result<Window, String> {
-    let id = id.ok_or("which operating system this is is not known")?;
+    let id = id.ok_or("it is not known which operating system this is")?;
     let product = match id {
         "debian" | "ubuntu" | "rhel" | "almalinux" | "fedora" | "devuan" => id,
         "rocky" => "rocky-linux",
@@ -127,7 +127,7 @@ pub fn system(id: Option<&str>, version: Option<&str>) -> Result<Window, String>
 /// release gets what that release gets.
 fn distribution(asked: &Program<'_>, distro: &str, cycle: &Cycle, upstream: Window) -> Result<Window, String> {
     let host = asked.os_version.filter(|_| asked.os == Some(distro));
-    let host = host.ok_or_else(|| format!("which release of {distro} this is is not known"))?;
+    let host = host.ok_or_else(|| format!("it is not known which release of {distro} this is"))?;
     let product = asked.product;
     let releases: Vec<&str> = TABLE.releases_with(distro, product, &cycle.name).collect();
     let name = match releases.as_slice() {

@@ -80,7 +80,7 @@ fn what_is_not_in_the_table_is_never_unsupported() {
     );
     assert_eq!(
         told(&Program { os_version: None, ..on("debian", "", "8.2.1", "debian") }),
-        "which release of debian this is is not known"
+        "it is not known which release of debian this is"
     );
 }
 
