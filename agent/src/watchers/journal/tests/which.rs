@@ -78,14 +78,20 @@ fn the_new_folder_is_followed_when_the_machine_gets_another_id() {
     assert_eq!(lines(&later(&stage)), "20");
 }
 
+/// A machine whose journal was read up to entry 50 and then put aside.
+fn rotated(whole: &[u8]) -> Stage {
+    let stage = staged(&with(whole, 50));
+    let _ = stage.look();
+    let full = |path: String| stage.host().full_path(Path::new(&path));
+    stage.write(&live(), archived(with(whole, 50)));
+    std::fs::rename(full(live()), full(path("system@1.journal"))).unwrap();
+    stage
+}
+
 #[test]
 fn files_that_can_not_be_read_are_left_behind_for_good() {
     let whole = fixture("many");
-    let stage = staged(&with(&whole, 50));
-    let _ = stage.look();
-    let full = |path: String| stage.host().full_path(Path::new(&path));
-    stage.write(&live(), archived(with(&whole, 50)));
-    std::fs::rename(full(live()), full(path("system@1.journal"))).unwrap();
+    let stage = rotated(&whole);
     // Their headers are whole, the first array of entries is not.
     let damaged = |mut file: Vec<u8>| {
         file[176..184].copy_from_slice(&8_u64.to_le_bytes());
@@ -105,11 +111,7 @@ fn files_that_can_not_be_read_are_left_behind_for_good() {
 #[test]
 fn numbers_that_cannot_be_hide_nothing_of_what_comes_after() {
     let whole = fixture("many");
-    let stage = staged(&with(&whole, 50));
-    let _ = stage.look();
-    let full = |path: String| stage.host().full_path(Path::new(&path));
-    stage.write(&live(), archived(with(&whole, 50)));
-    std::fs::rename(full(live()), full(path("system@1.journal"))).unwrap();
+    let stage = rotated(&whole);
     let mut wild = archived(from(other(with(&whole, 60), 2, true), 51, 50));
     wild[160..168].copy_from_slice(&u64::MAX.to_le_bytes());
     stage.write(&path("system@2.journal"), wild);
