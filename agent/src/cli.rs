@@ -36,7 +36,7 @@ With --json a command prints one JSON document. Exit codes: 0 done, 1 could not,
 #[derive(Parser)]
 #[command(
     name = "plumb-agent",
-    version,
+    version = plumb_proto::VERSION,
     arg_required_else_help = true,
     after_help = EXAMPLES,
     max_term_width = 100

@@ -177,7 +177,7 @@ impl Observer {
             Some(begins) => observer.took_up(begins),
             None => observer.wait_for(&StateError::DiskFull, now),
         }
-        let version = env!("CARGO_PKG_VERSION");
+        let version = plumb_proto::VERSION;
         observer.announce("agent_started", Severity::Info, &format!("plumb-agent {version} started"));
         Ok(observer)
     }

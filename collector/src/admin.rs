@@ -40,7 +40,7 @@ Examples:
 #[derive(Parser)]
 #[command(
     name = "plumb-collector",
-    version,
+    version = plumb_proto::VERSION,
     about = "Keeps the history of many hosts and says what has drifted",
     after_help = EXAMPLES,
     max_term_width = 120

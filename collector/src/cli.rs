@@ -47,7 +47,7 @@ With --json every command prints one JSON document. Exit codes: 0 done, 1 could 
 #[derive(Parser)]
 #[command(
     name = "plumb",
-    version,
+    version = plumb_proto::VERSION,
     about = "What has drifted on your web hosts, since when, and why",
     after_help = EXAMPLES,
     max_term_width = 120

@@ -115,7 +115,7 @@ fn gauge(text: &mut String, name: &str, help: &str, values: &[(&str, usize)]) {
 
 fn count(reader: &mut dyn Questions) -> Result<String> {
     let mut text = String::new();
-    let build = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
+    let build = format!("version=\"{}\"", plumb_proto::VERSION);
     gauge(&mut text, "plumb_build_info", "Version of the collector.", &[(&build, 1)]);
     let hosts = reader.hosts()?;
     let of = |state| hosts.iter().filter(|host| host.state == state).count();

@@ -15,6 +15,13 @@ pub mod token;
 pub mod untrusted;
 pub mod wire;
 
+/// The version of these programs: that of the package that they are built for, as `PLUMB_VERSION` names it when they are
+/// compiled, else the version of the source.
+pub const VERSION: &str = match option_env!("PLUMB_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// Generated from the `.proto` files, committed, never edited: `tests/generated.rs` holds it to them.
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
 #[rustfmt::skip]

@@ -185,7 +185,7 @@ impl Agent {
         Hello {
             protocols: (1, 1),
             features: 0,
-            build: env!("CARGO_PKG_VERSION").to_owned(),
+            build: plumb_proto::VERSION.to_owned(),
             epoch: self.epoch,
             first_seq: 1,
             prev_of_first: genesis(self.epoch),

@@ -68,7 +68,7 @@ pub(super) fn run(args: &Configured, root: &Path, specs: &[Spec]) -> anyhow::Res
             tracing::error!("nothing is delivered: {error}");
         }
     })?;
-    tracing::info!("plumb-agent {} observes {}", env!("CARGO_PKG_VERSION"), root.display());
+    tracing::info!("plumb-agent {} observes {}", plumb_proto::VERSION, root.display());
     observer.run(stop.as_fd());
     tracing::info!("stopping");
     // Fails only when deliver has ended already.

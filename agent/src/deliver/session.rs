@@ -78,7 +78,7 @@ impl Session {
     pub(super) async fn run(mut self, deliver: &mut Deliver, identity: &Identity, position: Position) -> (End, bool) {
         let (out, frames) = mpsc::channel(OUTGOING);
         let stream = Stream::new(position);
-        let hello: Hello = stream.hello(env!("CARGO_PKG_VERSION"), deliver.clock.now());
+        let hello: Hello = stream.hello(plumb_proto::VERSION, deliver.clock.now());
         let begun = Instant::now();
         let broken = self.broken.clone();
         let waiting = (None, begun);

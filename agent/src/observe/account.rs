@@ -39,7 +39,7 @@ impl Observer {
     #[must_use]
     pub fn status(&self) -> Status {
         Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: plumb_proto::VERSION.to_owned(),
             pid: std::process::id(),
             started: self.started.to_string(),
             written: self.clock.now().to_string(),

@@ -45,7 +45,7 @@ impl Own {
 
 impl Watcher for Own {
     fn poll(&mut self, look: &mut Look<'_>) -> anyhow::Result<Progress> {
-        let version = Value::Version(env!("CARGO_PKG_VERSION").into());
+        let version = Value::Version(plumb_proto::VERSION.into());
         look.fact(&AGENT, NAME, "plumb-agent", &[("version", version)]);
         if let Some(locked) = &self.locked {
             let locks = [("seccomp", &locked.seccomp), ("landlock", &locked.landlock)];

@@ -33,7 +33,7 @@ fn what_is_spooled_arrives_in_order_and_is_acknowledged_with_the_hash_of_its_cha
     let head = collector.head(host.enrolled.host, host.spool().epoch);
     assert_eq!(head, (302, host.spool().acked.1));
     assert!(matches!(host.last_state(), Some(LinkState::Connected { skew_ms: 0, .. })));
-    assert_eq!(collector.host(host.enrolled.host).build, env!("CARGO_PKG_VERSION"));
+    assert_eq!(collector.host(host.enrolled.host).build, plumb_proto::VERSION);
     assert_eq!(collector.verify().1, Vec::<String>::new());
 }
 

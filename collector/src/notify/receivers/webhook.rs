@@ -79,7 +79,7 @@ impl Webhook {
             .max_response_header_size(limits::RECEIVER_ANSWER)
             .proxy(None)
             .tls_config(tls)
-            .user_agent(concat!("plumb/", env!("CARGO_PKG_VERSION")))
+            .user_agent(format!("plumb/{}", plumb_proto::VERSION))
             .build();
         let guard = Guard::new(self.allow_private, named);
         let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), guard);
