@@ -105,6 +105,12 @@ enum Done {
     NotWell,
 }
 
+/// The definition of the command line, for man pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Runs the command line of this process with these watchers.
 #[must_use]
 pub fn main(specs: Vec<Spec>) -> ExitCode {

@@ -121,6 +121,12 @@ fn label(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// The definition of the command line, for man pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Runs the command of these arguments and says how the program should end: 0 done, 1 could not, 2 wrong usage.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {

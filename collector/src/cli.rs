@@ -92,6 +92,12 @@ struct Only {
     group: Vec<Label>,
 }
 
+/// The definition of the command line, for man pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Runs the command of these arguments and says how the program should end.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>, clock: &dyn Clock) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
@@ -103,7 +109,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, clock: &dyn Cloc
         }
     };
     let mut printer = Printer::stdio(cli.json, clock.now());
-    let answer = command(cli, &mut printer).await.and_then(|code| printer.finish().map(|()| code));
+    let answer = execute(cli, &mut printer).await.and_then(|code| printer.finish().map(|()| code));
     match answer {
         Ok(code) => code,
         // Whoever read along has seen enough, such as `head`.
@@ -115,7 +121,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, clock: &dyn Cloc
     }
 }
 
-async fn command(cli: Cli, printer: &mut Printer) -> anyhow::Result<u8> {
+async fn execute(cli: Cli, printer: &mut Printer) -> anyhow::Result<u8> {
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let collector = cli.collector.or_else(|| environment("PLUMB_COLLECTOR"));
     let identity = cli.identity.or_else(|| environment("PLUMB_IDENTITY").map(PathBuf::from));
