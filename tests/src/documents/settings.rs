@@ -11,7 +11,7 @@ use super::page::Page;
 
 /// A configuration file.
 pub(super) struct Settings {
-    /// Of the page; every page of section 5 about a file of plumb starts with it.
+    /// Of the page.
     pub(super) name: &'static str,
     pub(super) about: &'static str,
     pub(super) description: &'static str,

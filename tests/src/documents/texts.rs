@@ -143,7 +143,7 @@ pub(super) const SETTINGS: &[Settings] = &[
             Each section is a watcher. `enabled = false` switches it off, and `every` is the time from one of its looks to the \
             next (ms, s, m, h).\n\n\
             A key that is not known is an error: `plumb-agent check` names every mistake with its file, its line and the key \
-            that was probably meant. The service takes changes with `systemctl restart plumb-agent`.",
+            that was probably meant. The service takes changes with `systemctl reload plumb-agent`.",
         sample: include_str!("../../../packaging/agent.toml"),
         files: &[("/etc/plumb/agent.toml", "This file."), ("/etc/plumb/agent.d/*.toml", "What is laid over it.")],
         see_also: "`plumb-agent`(8), https://toml.io",
@@ -154,7 +154,7 @@ pub(super) const SETTINGS: &[Settings] = &[
         description: "`/etc/plumb/collector.toml` is in TOML. What is left out stays at its default, and settings \
             are shown with it. The sections [[receiver]] and [[route]] are examples; each may be written more than once.\n\n\
             Times are written as 30s, 10m, 2h, 1d. A key that is not known is an error: `plumb-collector check` names every \
-            mistake with its line and the key that was probably meant. The service takes changes with `systemctl restart \
+            mistake with its line and the key that was probably meant. The service takes changes with `systemctl reload \
             plumb-collector`.",
         sample: include_str!("../../../packaging/collector.toml"),
         files: &[
