@@ -37,6 +37,9 @@ Examples:
   plumb-collector token create --name web-1 --group client=acme --ttl 30m
   plumb-collector token create --uses 20 --ttl 4h --json | jq -r .line";
 
+/// What still runs at the end has this long.
+const LINGER: Duration = Duration::from_secs(1);
+
 #[derive(Parser)]
 #[command(
     name = "plumb-collector",
@@ -135,7 +138,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let done = match Config::load(cli.config.as_deref()) {
         Err(mistakes) => Err(anyhow::Error::new(mistakes)),
         Ok(config) => match cli.command {
-            Command::Serve => serve(config, clock),
+            Command::Serve => serve(cli.config, config, clock),
             Command::Token { command: TokenCommand::Create(arguments) } => token(&config, arguments, clock.as_ref()),
             Command::User { command } => user::run(&config, command, clock.as_ref()),
             Command::Check(arguments) => check(&config, arguments.json),
@@ -150,11 +153,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-fn serve(config: Config, clock: Arc<dyn Clock>) -> Result<()> {
+fn serve(file: Option<PathBuf>, config: Config, clock: Arc<dyn Clock>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let advertise = config.advertise.clone();
     let state_dir = config.state_dir.clone();
-    runtime.block_on(async move {
+    let served = runtime.block_on(async move {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let mut hangup = signal(SignalKind::hangup())?;
         let mut collector = Collector::start(config, clock).await?;
@@ -175,15 +178,20 @@ fn serve(config: Config, clock: Arc<dyn Clock>) -> Result<()> {
                 failed = collector.failed() => break failed,
                 _ = terminate.recv() => break Ok(()),
                 _ = interrupt.recv() => break Ok(()),
-                _ = hangup.recv() => tracing::info!(
-                    "SIGHUP: certificates and users are looked up as they are needed; settings and rules take a restart"
-                ),
+                _ = hangup.recv() => {
+                    let file = file.clone();
+                    // what came of it is in the log, in the status line and on the health page
+                    let _ = collector.reload(move || Config::load(file.as_deref())).await;
+                }
             }
         };
         tracing::info!("stopping");
         let stopped = collector.stop().await;
         outcome.and(stopped)
-    })
+    });
+    // a file or a service manager that never answers must not keep the process
+    runtime.shutdown_timeout(LINGER);
+    served
 }
 
 /// Prints one line that hands the token over without putting it into anybody's arguments or environment: `printf` is a
