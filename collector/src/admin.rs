@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::drift::policy::Policy;
 use crate::enroll::ca::Authority;
 use crate::enroll::token::{TokenSpec, create};
-use crate::serve::{self, Collector, advertised, authority_dir, database, open_store, policy_sources};
+use crate::serve::{self, Collector, advertised, authority_dir, database, open_store, policy_sources, systemd};
 use crate::store::rows::{AuditEntry, Groups};
 
 const EXAMPLES: &str = "\
@@ -173,19 +173,23 @@ fn serve(file: Option<PathBuf>, config: Config, clock: Arc<dyn Clock>) -> Result
         let at = collector.addresses();
         let query = at.query.map_or_else(|| "off".to_owned(), |at| format!("on {at}"));
         tracing::info!("ingest on {}, enrolment on {}, health on {}, query {query}", at.ingest, at.enroll, at.health);
+        systemd::ready(collector.line()).await;
         let outcome = loop {
             tokio::select! {
                 failed = collector.failed() => break failed,
                 _ = terminate.recv() => break Ok(()),
                 _ = interrupt.recv() => break Ok(()),
                 _ = hangup.recv() => {
+                    systemd::reloading().await;
                     let file = file.clone();
                     // what came of it is in the log, in the status line and on the health page
                     let _ = collector.reload(move || Config::load(file.as_deref())).await;
+                    systemd::ready(collector.line()).await;
                 }
             }
         };
         tracing::info!("stopping");
+        systemd::stopping().await;
         let stopped = collector.stop().await;
         outcome.and(stopped)
     });

@@ -3,7 +3,9 @@
 mod outbox;
 mod parts;
 mod reload;
+pub mod systemd;
 mod tick;
+mod watchdog;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -208,14 +210,24 @@ impl Collector {
             condition: condition.clone(),
         };
         tasks.spawn(health::serve(health_listener, parts, stopped.clone()));
+        let beat = watchdog::Beat::default();
         let parts = tick::Parts {
             writer: writer.clone(),
             pipeline: pipeline.clone(),
             rules: settings.rules.clone(),
             keep: settings.keep.clone(),
             clock: clock.clone(),
+            beat: beat.clone(),
         };
-        tasks.spawn(tick::run(parts, stopped));
+        tasks.spawn(tick::run(parts, stopped.clone()));
+        let parts = systemd::Parts {
+            writer: writer.clone(),
+            beat,
+            connections: connections.clone(),
+            condition: condition.clone(),
+            clock: clock.clone(),
+        };
+        tasks.spawn(systemd::attend(parts, stopped));
         Ok(Self {
             addresses,
             new_authority,

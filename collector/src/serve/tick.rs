@@ -10,6 +10,7 @@ use plumb_proto::record::HostId;
 use plumb_proto::time::{Clock, Timestamp};
 use tokio::sync::watch;
 
+use super::watchdog::Beat;
 use crate::current::Current;
 use crate::drift::policy::Policy;
 use crate::pipeline::Pipeline;
@@ -46,11 +47,13 @@ pub(super) struct Parts {
     pub(super) rules: Arc<Current<Policy>>,
     pub(super) keep: Arc<Current<Keep>>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Told of each bit of work.
+    pub(super) beat: Beat,
 }
 
 /// Judges by time until `stop` becomes true. When the rules are others, everything is judged anew, as after a start.
 pub(super) async fn run(parts: Parts, mut stop: watch::Receiver<bool>) -> Result<()> {
-    let Parts { writer, pipeline, rules, keep, clock } = parts;
+    let Parts { writer, pipeline, rules, keep, clock, beat } = parts;
     let mut policy = rules.get();
     let mut turns = Turns::default();
     let mut interval = tokio::time::interval(STEP);
@@ -66,9 +69,10 @@ pub(super) async fn run(parts: Parts, mut stop: watch::Receiver<bool>) -> Result
             policy = in_force;
             turns.sweep_anew();
         }
-        if let Err(error) = step(&writer, &pipeline, (&policy, *keep.get()), &clock, &mut turns).await {
+        if let Err(error) = step(&writer, &pipeline, (&policy, *keep.get()), (&clock, &beat), &mut turns).await {
             tracing::error!("tick: {error:#}");
         }
+        beat.beat();
     }
 }
 
@@ -76,7 +80,7 @@ async fn step(
     writer: &Writer,
     pipeline: &Arc<Pipeline>,
     (policy, keep): (&Arc<Policy>, Keep),
-    clock: &Arc<dyn Clock>,
+    (clock, beat): (&Arc<dyn Clock>, &Beat),
     turns: &mut Turns,
 ) -> Result<()> {
     if turns.is_over() {
@@ -89,9 +93,11 @@ async fn step(
     }
     if turns.is_retention_due(clock.monotonic()) {
         let more = make_smaller(writer, keep, clock).await;
+        beat.beat();
         turns.retained(clock.monotonic(), more);
     }
     for group in turns.next(clock.monotonic(), &|host| pipeline.may_judge(host)) {
+        beat.beat();
         if judge(writer, pipeline, policy, clock.now(), group.clone()).await.is_ok() {
             continue;
         }
@@ -292,7 +298,7 @@ mod tests {
         let policy = Arc::new(Policy::load(&[], &[]).unwrap());
         let mut turns = Turns::default();
         for _ in 0..STEPS {
-            step(&writer, &pipeline, (&policy, keep), &clock, &mut turns).await.unwrap();
+            step(&writer, &pipeline, (&policy, keep), (&clock, &Beat::default()), &mut turns).await.unwrap();
         }
         let drifts = asked.drifts(&DriftFilter::default()).unwrap();
         drifts.into_iter().map(|known| known.drift.title).collect()
