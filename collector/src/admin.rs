@@ -154,6 +154,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn serve(file: Option<PathBuf>, config: Config, clock: Arc<dyn Clock>) -> Result<()> {
+    let locked = serve::lock_up(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let advertise = config.advertise.clone();
     let state_dir = config.state_dir.clone();
@@ -161,6 +162,7 @@ fn serve(file: Option<PathBuf>, config: Config, clock: Arc<dyn Clock>) -> Result
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let mut hangup = signal(SignalKind::hangup())?;
         let mut collector = Collector::start(config, clock).await?;
+        collector.condition().locked(locked);
         if collector.is_new() {
             eprintln!(
                 "This is the first start: a certificate authority was made in {}. Keep a copy of it.\n\

@@ -35,7 +35,9 @@ use crate::pipeline::Pipeline;
 use crate::store::{DriftFilter, EventFilter, FactFilter, Questions};
 use crate::worker::Writer;
 use answers::{Pages, filter_labels, host_named, paged};
-pub use door::{listen, serve};
+#[cfg(test)]
+pub(crate) use door::listen_for;
+pub use door::{listen, make_folder, serve};
 use guard::Who;
 pub use readers::READERS;
 use readers::Readers;

@@ -1,5 +1,6 @@
 //! Opens, wires, ticks, stops: the only file that knows all parts.
 
+mod locks;
 mod outbox;
 mod parts;
 mod reload;
@@ -37,6 +38,7 @@ use crate::pipeline::{Judging, Pipeline};
 use crate::store::{Questions, Store};
 use crate::worker::{Weight, Writer};
 use crate::{health, ingest, query, stores};
+pub use locks::lock_up;
 pub use parts::{advertised, policy_sources};
 use reload::{Checked, Settings};
 
@@ -138,6 +140,7 @@ impl Collector {
             Some(address) => Some(parts::bind(address, "query").await?),
             None => None,
         };
+        query::make_folder(&fixed.socket)?;
         let socket = query::listen(&fixed.socket)?;
         let addresses = Addresses {
             ingest: ingest_listener.local_addr()?,
