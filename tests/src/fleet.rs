@@ -104,6 +104,15 @@ impl Fleet {
         self.runtime.block_on(collector.reload(move || Config::load(Some(&file))))
     }
 
+    /// Port of its ingest listener.
+    ///
+    /// # Panics
+    /// It does not run.
+    #[must_use]
+    pub fn ingest_port(&self) -> u16 {
+        self.addresses.as_ref().expect("a collector that runs").ingest.port()
+    }
+
     /// Stops the collector.
     ///
     /// # Panics

@@ -3,12 +3,17 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+use plumb_agent::deliver::tls::{connect, enroll_config};
+use plumb_agent::deliver::trusted_time::TrustedTime;
 use plumb_agent::watchers::ALL;
 use plumb_collector::drift::DriftState;
+use plumb_collector::enroll::ca::Authority;
 use plumb_collector::store::DriftFilter;
+use plumb_proto::time::Clock as _;
 use plumb_tests::fleet::{Agent, Fleet};
 use serde_json::Value;
 
@@ -81,6 +86,18 @@ impl Scene {
         ("policy_dirs = []", format!("policy_dirs = [\"{}/policy\"]", self.fleet.dir.display()))
     }
 
+    /// Whether the certificate of the ingest listener carries this name.
+    fn shows(&self, name: &str) -> bool {
+        let (authority, _) = Authority::open(&self.fleet.dir.join("collector/ca"), self.fleet.clock.now()).unwrap();
+        let time = Arc::new(TrustedTime::new(self.fleet.clock.clone()));
+        let config = enroll_config(authority.pin().unwrap(), time).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let shown = runtime.block_on(connect("127.0.0.1", self.fleet.ingest_port(), name, config));
+        let refused = shown.err().map(|error| format!("{error:#}"));
+        assert!(refused.as_ref().is_none_or(|why| why.contains("name")), "{refused:?}");
+        refused.is_none()
+    }
+
     /// State of the drift of our rule, if there is one.
     fn drift(&self) -> Option<DriftState> {
         let filter = DriftFilter { all: true, ..DriftFilter::default() };
@@ -135,22 +152,21 @@ fn new_rules_and_receivers_are_in_force_at_once_and_agents_stay_connected() {
     scene.agent.pass(70);
     let now = scene.fleet.clock.clone();
     let heard = || scene.fleet.host("web").last_seen;
-    scene.agent.until("what it sends now", LIMIT, || {
-        heard().is_some_and(|at| plumb_proto::time::Clock::now(&*now).since(at) < Duration::from_secs(60))
-    });
+    scene
+        .agent
+        .until("what it sends now", LIMIT, || heard().is_some_and(|at| now.now().since(at) < Duration::from_secs(60)));
     assert_eq!(scene.agent.connected_since(), scene.since);
 }
 
 #[test]
 fn under_a_new_name_new_hosts_are_told_it_and_those_that_are_connected_stay() {
+    const NAME: &str = "collector.example.org";
     let mut scene = Scene::start("rename");
-    scene.reload(&[("advertise = \"127.0.0.1\"", "advertise = \"localhost\"")], "").unwrap();
-    let system = *ALL.iter().find(|spec| spec.name == "system").unwrap();
-    let mut second = scene.fleet.agent("second", &[(system, "")]);
-    second.start(true);
-    second.pass(70);
-    second.until("it is heard of", LIMIT, || scene.fleet.host("second").last_seen.is_some());
-    assert_eq!((second.collector(), scene.agent.collector()), ("localhost".to_owned(), "127.0.0.1".to_owned()));
+    assert!(scene.shows("127.0.0.1") && !scene.shows(NAME));
+    scene.reload(&[("advertise = \"127.0.0.1\"", &format!("advertise = {NAME:?}"))], "").unwrap();
+    assert!(scene.shows(NAME), "from the next handshake on");
+    let second = scene.fleet.agent("second", &[]);
+    assert_eq!((second.collector().as_str(), scene.agent.collector().as_str()), (NAME, "127.0.0.1"));
     scene.agent.pass(1);
     assert_eq!(scene.agent.connected_since(), scene.since);
 }
