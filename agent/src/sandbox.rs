@@ -1,197 +1,27 @@
 //! What the agent locks itself out of, before it reads the first byte that somebody else wrote and before it has a second
-//! thread: seccomp(2) takes system calls away, landlock(7) takes files away. Neither can be given back.
-//!
-//! No program can be started, by any way: exec kills the process, a new process (not a thread) is refused, and Landlock
-//! grants execution nowhere. Writing is granted below the agent's own folder only. Reading stays: that is what it is for. One
-//! thread stays outside Landlock, behind a lock of its own: see [`reader`].
+//! thread: see [`plumb_sandbox`]. Writing is granted below the agent's own folder only. Reading stays: that is what it is
+//! for. One thread stays outside Landlock, behind a lock of its own: see [`reader`].
 
 pub mod reader;
 
-use std::fmt;
 use std::path::Path;
 
-use landlock::{
-    ABI, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetStatus,
-};
-use seccompiler::{
-    SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
-};
+pub use plumb_sandbox::{Lock, Locked};
 
 use crate::status;
-
-/// Whether a lock holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lock {
-    /// It does.
-    On,
-    /// The kernel knows a part of it.
-    Partly(String),
-    /// It does not, and why.
-    Off(String),
-}
-
-impl fmt::Display for Lock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::On => f.write_str("on"),
-            Self::Partly(why) => write!(f, "partly: {why}"),
-            Self::Off(why) => write!(f, "off: {why}"),
-        }
-    }
-}
-
-/// What came of locking.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Locked {
-    /// System calls.
-    pub seccomp: Lock,
-    /// Files.
-    pub landlock: Lock,
-}
-
-impl Locked {
-    /// Nothing was locked: for tests, and for commands that a person runs.
-    #[must_use]
-    pub fn nothing() -> Self {
-        let off = || Lock::Off("not asked for".to_owned());
-        Self { seccomp: off(), landlock: off() }
-    }
-
-    /// For the status file.
-    #[must_use]
-    pub fn status(&self) -> status::Sandbox {
-        status::Sandbox { seccomp: self.seccomp.to_string(), landlock: self.landlock.to_string() }
-    }
-}
 
 /// Locks this process up: from here it writes below `own` only and starts nothing. Call it while there is one thread
 /// beside that of [`reader`].
 /// A kernel that lacks a lock is told in the answer; the agent runs without it.
 #[must_use]
 pub fn lock(own: &Path) -> Locked {
-    // Landlock first: seccomp leaves its system calls alone, but needs no file.
-    let landlock = match lock_files(own) {
-        Ok(lock) => lock,
-        Err(error) => Lock::Off(error.to_string()),
-    };
-    let seccomp = match lock_calls() {
-        Ok(()) => Lock::On,
-        Err(error) => Lock::Off(error),
-    };
-    Locked { seccomp, landlock }
+    plumb_sandbox::lock(&[own])
 }
 
-fn lock_files(own: &Path) -> Result<Lock, landlock::RulesetError> {
-    // ABI 5 (Linux 6.10) is the newest that adds file rights; an older kernel applies those that it knows.
-    let writing = AccessFs::from_write(ABI::V5) & !BitFlags::from(AccessFs::Execute);
-    let ruleset = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(writing | AccessFs::Execute)?
-        .create()?;
-    let folder = match PathFd::new(own) {
-        Ok(folder) => folder,
-        Err(error) => return Ok(Lock::Off(error.to_string())),
-    };
-    let granted = writing & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
-    let status = ruleset.add_rule(PathBeneath::new(folder, granted))?.restrict_self()?;
-    Ok(match status.ruleset {
-        RulesetStatus::FullyEnforced => Lock::On,
-        RulesetStatus::PartiallyEnforced => Lock::Partly("this kernel knows only some of the file rights".to_owned()),
-        _ => Lock::Off("this kernel has no Landlock (Linux 5.13), or it is not switched on".to_owned()),
-    })
-}
-
-/// One filter for each answer: a filter of this crate has only one.
-fn lock_calls() -> Result<(), String> {
-    let clone3 = vec![(libc::SYS_clone3, Vec::new())];
-    // It hides its flags in memory; told that it is not there, the C library uses clone, whose flags can be seen.
-    apply(clone3, SeccompAction::Errno(libc::ENOSYS.unsigned_abs()))?;
-    let mut refused: Vec<(i64, Vec<SeccompRule>)> = REFUSED.iter().flat_map(|call| every_abi(*call)).collect();
-    for (call, rules) in every_abi(libc::SYS_clone) {
-        debug_assert!(rules.is_empty());
-        refused.push((call, vec![no_thread()?]));
-    }
-    apply(refused, SeccompAction::Errno(libc::EPERM.unsigned_abs()))?;
-    apply(FATAL.iter().flat_map(|call| every_abi(*call)).chain(x32_exec()).collect(), SeccompAction::KillProcess)
-}
-
-/// Nothing of the agent does these by mistake: whoever tries is not the agent any more.
-const FATAL: &[i64] = &[libc::SYS_execve, libc::SYS_execveat];
-
-/// What changes the system, other processes, or what may be locked.
-const REFUSED: &[i64] = &[
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_fork,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_vfork,
-    libc::SYS_ptrace,
-    libc::SYS_process_vm_writev,
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_pivot_root,
-    libc::SYS_chroot,
-    libc::SYS_move_mount,
-    libc::SYS_open_tree,
-    libc::SYS_fsopen,
-    libc::SYS_fsmount,
-    libc::SYS_fsconfig,
-    libc::SYS_setns,
-    libc::SYS_unshare,
-    libc::SYS_bpf,
-    libc::SYS_userfaultfd,
-    libc::SYS_perf_event_open,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_delete_module,
-    libc::SYS_kexec_load,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_kexec_file_load,
-    libc::SYS_reboot,
-    libc::SYS_swapon,
-    libc::SYS_swapoff,
-    libc::SYS_sethostname,
-    libc::SYS_setdomainname,
-    libc::SYS_settimeofday,
-    libc::SYS_clock_settime,
-    libc::SYS_adjtimex,
-    libc::SYS_acct,
-    libc::SYS_quotactl,
-    libc::SYS_add_key,
-    libc::SYS_keyctl,
-    libc::SYS_request_key,
-    libc::SYS_io_uring_setup,
-    libc::SYS_memfd_create,
-    libc::SYS_personality,
-    libc::SYS_mknodat,
-];
-
-/// A call in each calling convention that shares the architecture's number: x86-64 kernels may know x32 as well, with
-/// bit 30 set (syscalls(2), x32).
-fn every_abi(call: i64) -> impl Iterator<Item = (i64, Vec<SeccompRule>)> {
-    let x32 = cfg!(target_arch = "x86_64").then_some(call | 1 << 30);
-    std::iter::once(call).chain(x32).map(|call| (call, Vec::new()))
-}
-
-/// execve, execveat, ptrace, process_vm_writev and kexec_load have numbers of their own in x32 (Linux
-/// arch/x86/entry/syscalls/syscall_64.tbl).
-fn x32_exec() -> impl Iterator<Item = (i64, Vec<SeccompRule>)> {
-    let calls: &[i64] = if cfg!(target_arch = "x86_64") { &[520, 545, 521, 540, 528] } else { &[] };
-    calls.iter().map(|call| (call | 1 << 30, Vec::new()))
-}
-
-/// clone without CLONE_THREAD: a new process.
-fn no_thread() -> Result<SeccompRule, String> {
-    let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
-    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(thread), 0);
-    condition.and_then(|condition| SeccompRule::new(vec![condition])).map_err(|error| error.to_string())
-}
-
-fn apply(calls: Vec<(i64, Vec<SeccompRule>)>, action: SeccompAction) -> Result<(), String> {
-    let architecture = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| error.to_string())?;
-    let filter = SeccompFilter::new(calls.into_iter().collect(), SeccompAction::Allow, action, architecture);
-    let program = filter.and_then(seccompiler::BpfProgram::try_from).map_err(|error| error.to_string())?;
-    seccompiler::apply_filter(&program).map_err(|error| error.to_string())
+/// For the status file.
+#[must_use]
+pub fn status(locked: &Locked) -> status::Sandbox {
+    status::Sandbox { seccomp: locked.seccomp.to_string(), landlock: locked.landlock.to_string() }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::drift::policy::Policy;
 use crate::enroll::ca::Authority;
 use crate::enroll::token::{TokenSpec, create};
-use crate::serve::{self, Collector, advertised, authority_dir, database, open_store, policy_sources};
+use crate::serve::{self, Collector, advertised, authority_dir, database, open_store, policy_sources, systemd};
 use crate::store::rows::{AuditEntry, Groups};
 
 const EXAMPLES: &str = "\
@@ -36,6 +36,9 @@ Examples:
   plumb-collector token create
   plumb-collector token create --name web-1 --group client=acme --ttl 30m
   plumb-collector token create --uses 20 --ttl 4h --json | jq -r .line";
+
+/// What still runs at the end has this long.
+const LINGER: Duration = Duration::from_secs(1);
 
 #[derive(Parser)]
 #[command(
@@ -141,7 +144,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let done = match Config::load(cli.config.as_deref()) {
         Err(mistakes) => Err(anyhow::Error::new(mistakes)),
         Ok(config) => match cli.command {
-            Command::Serve => serve(config, clock),
+            Command::Serve => serve(cli.config, config, clock),
             Command::Token { command: TokenCommand::Create(arguments) } => token(&config, arguments, clock.as_ref()),
             Command::User { command } => user::run(&config, command, clock.as_ref()),
             Command::Check(arguments) => check(&config, arguments.json),
@@ -156,14 +159,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-fn serve(config: Config, clock: Arc<dyn Clock>) -> Result<()> {
+fn serve(file: Option<PathBuf>, config: Config, clock: Arc<dyn Clock>) -> Result<()> {
+    let locked = serve::lock_up(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let advertise = config.advertise.clone();
     let state_dir = config.state_dir.clone();
-    runtime.block_on(async move {
+    let served = runtime.block_on(async move {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let mut hangup = signal(SignalKind::hangup())?;
         let mut collector = Collector::start(config, clock).await?;
+        collector.condition().locked(locked);
         if collector.is_new() {
             eprintln!(
                 "This is the first start: a certificate authority was made in {}. Keep a copy of it.\n\
@@ -176,20 +181,29 @@ fn serve(config: Config, clock: Arc<dyn Clock>) -> Result<()> {
         let at = collector.addresses();
         let query = at.query.map_or_else(|| "off".to_owned(), |at| format!("on {at}"));
         tracing::info!("ingest on {}, enrolment on {}, health on {}, query {query}", at.ingest, at.enroll, at.health);
+        systemd::ready(collector.line()).await;
         let outcome = loop {
             tokio::select! {
                 failed = collector.failed() => break failed,
                 _ = terminate.recv() => break Ok(()),
                 _ = interrupt.recv() => break Ok(()),
-                _ = hangup.recv() => tracing::info!(
-                    "SIGHUP: certificates and users are looked up as they are needed; settings and rules take a restart"
-                ),
+                _ = hangup.recv() => {
+                    systemd::reloading().await;
+                    let file = file.clone();
+                    // what came of it is in the log, in the status line and on the health page
+                    let _ = collector.reload(move || Config::load(file.as_deref())).await;
+                    systemd::ready(collector.line()).await;
+                }
             }
         };
         tracing::info!("stopping");
+        systemd::stopping().await;
         let stopped = collector.stop().await;
         outcome.and(stopped)
-    })
+    });
+    // a file or a service manager that never answers must not keep the process
+    runtime.shutdown_timeout(LINGER);
+    served
 }
 
 /// Prints one line that hands the token over without putting it into anybody's arguments or environment: `printf` is a

@@ -13,10 +13,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use plumb_proto::model::Severity;
+use plumb_sandbox::Lock;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use crate::access::Connections;
+use crate::condition::Condition;
 use crate::drift::DriftState;
 use crate::store::rows::{Delivery, HostState};
 use crate::store::{DriftFilter, Questions};
@@ -35,8 +37,10 @@ pub struct Parts {
     pub writer: Writer,
     /// Who is connected.
     pub connections: Arc<Connections>,
-    /// A reader of its own.
+    /// A reader that questions do not wait for.
     pub reader: Arc<Mutex<Box<dyn Questions>>>,
+    /// What people should look at.
+    pub condition: Arc<Condition>,
 }
 
 struct Shared {
@@ -44,6 +48,7 @@ struct Shared {
     writer: Mutex<Option<Writer>>,
     connections: Arc<Connections>,
     reader: Arc<Mutex<Box<dyn Questions>>>,
+    condition: Arc<Condition>,
     places: Semaphore,
 }
 
@@ -52,9 +57,9 @@ struct Shared {
 /// # Errors
 /// The server fails.
 pub async fn serve(listener: TcpListener, parts: Parts, mut stop: watch::Receiver<bool>) -> Result<()> {
-    let Parts { writer, connections, reader } = parts;
-    let shared = Shared { writer: Mutex::new(Some(writer)), connections, reader, places: Semaphore::new(AT_ONCE) };
-    let shared = Arc::new(shared);
+    let Parts { writer, connections, reader, condition } = parts;
+    let (writer, places) = (Mutex::new(Some(writer)), Semaphore::new(AT_ONCE));
+    let shared = Arc::new(Shared { writer, connections, reader, condition, places });
     let router = Router::new().route("/healthz", get(healthz)).route("/metrics", get(metrics));
     let served = tokio::select! {
         served = axum::serve(listener, router.with_state(shared.clone())) => served.context("health"),
@@ -71,7 +76,10 @@ async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
     let Some(writer) = writer else { return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response() };
     let written = tokio::time::timeout(TIME, writer.call(Weight::default(), |tx| tx.touch())).await;
     match written {
-        Ok(Ok(())) => "ok\n".into_response(),
+        Ok(Ok(())) => {
+            let warnings = shared.condition.warnings().into_iter().map(|warning| format!("warning: {warning}\n"));
+            format!("ok\n{}", warnings.collect::<String>()).into_response()
+        }
         Ok(Err(error)) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("the store takes nothing: {error:#}\n")).into_response()
         }
@@ -93,6 +101,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
         Ok(Ok(Ok(mut text))) => {
             let streams = shared.connections.streams();
             gauge(&mut text, "plumb_streams", "Hosts that have a stream.", &[("", streams)]);
+            settings(&mut text, &shared.condition);
             ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
         }
         Ok(Ok(Err(error))) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
@@ -110,6 +119,21 @@ fn gauge(text: &mut String, name: &str, help: &str, values: &[(&str, usize)]) {
     for (labels, value) in values {
         let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
         let _ = writeln!(text, "{name}{labels} {value}");
+    }
+}
+
+/// As Prometheus and Alertmanager name theirs.
+fn settings(text: &mut String, condition: &Condition) {
+    let (taken_over, at) = condition.last_reload();
+    let help = "Whether the last reload of the settings was taken over.";
+    gauge(text, "plumb_config_last_reload_successful", help, &[("", usize::from(taken_over))]);
+    let help = "When settings were last taken over, by a reload or the start.";
+    let at = usize::try_from(at.millis() / 1000).unwrap_or_default();
+    gauge(text, "plumb_config_last_reload_success_timestamp_seconds", help, &[("", at)]);
+    if let Some(locked) = condition.locks() {
+        let on = |lock: &Lock| usize::from(*lock == Lock::On);
+        let values = [("lock=\"seccomp\"", on(&locked.seccomp)), ("lock=\"landlock\"", on(&locked.landlock))];
+        gauge(text, "plumb_sandbox", "Whether a lock of the collector's own process holds in full.", &values);
     }
 }
 

@@ -114,7 +114,7 @@ impl Admit for Hosts {
 /// The authority is damaged, or the server fails.
 pub async fn serve(
     listener: TcpListener,
-    names: Vec<String>,
+    names: tls::Names,
     gate: Arc<Gate>,
     parts: Parts,
     mut stop: watch::Receiver<bool>,

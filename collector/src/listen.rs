@@ -37,6 +37,15 @@ const LINGER: Duration = Duration::from_secs(1);
 /// A pause after the system refused a connection.
 const BREATH: Duration = Duration::from_millis(200);
 
+/// `host:port`, with brackets where an address needs them.
+#[must_use]
+pub(crate) fn with_port(host: &str, port: u16) -> String {
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V6(address)) => format!("[{address}]:{port}"),
+        _ => format!("{host}:{port}"),
+    }
+}
+
 /// What all doors share: how many may stand in them.
 pub struct Gate {
     handshakes: Arc<Semaphore>,
@@ -207,4 +216,16 @@ async fn linger(mut tcp: TcpStream) {
     let _ = tcp.shutdown().await;
     let mut unread = [0; 1024];
     while matches!(tcp.read(&mut unread).await, Ok(1..)) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_ipv6_stands_in_brackets() {
+        assert_eq!(with_port("plumb.example.org", 7443), "plumb.example.org:7443");
+        assert_eq!(with_port("2001:db8::1", 7443), "[2001:db8::1]:7443");
+        assert_eq!(with_port("192.0.2.1", 7443), "192.0.2.1:7443");
+    }
 }

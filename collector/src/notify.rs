@@ -12,6 +12,7 @@ mod courier;
 #[cfg(test)]
 pub(crate) mod testing;
 
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -74,6 +75,8 @@ pub struct Bell {
 struct Rung {
     times: u64,
     stopped: bool,
+    /// Couriers that began under another number are done.
+    generation: u64,
 }
 
 impl Bell {
@@ -88,13 +91,28 @@ impl Bell {
         self.changed.notify_all();
     }
 
-    /// Waits until it has rung since `heard`, was stopped, or `timeout` is over. `None`: stopped.
-    fn wait(&self, heard: u64, timeout: Duration) -> Option<u64> {
+    /// Ends the couriers of all generations but this one.
+    fn begin(&self, generation: u64) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).generation = generation;
+        self.changed.notify_all();
+    }
+
+    fn generation(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).generation
+    }
+
+    fn is_over(&self, generation: u64) -> bool {
+        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.stopped || state.generation != generation
+    }
+
+    /// Waits until it has rung since `heard`, or `timeout` is over. `None`: this generation is done.
+    fn wait(&self, generation: u64, heard: u64, timeout: Duration) -> Option<u64> {
         let until = Instant::now() + timeout;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            if state.stopped {
+            if state.stopped || state.generation != generation {
                 return None;
             }
             if state.times != heard || left.is_zero() {
@@ -105,42 +123,107 @@ impl Bell {
     }
 }
 
+/// Receivers as they are configured, ready to carry messages, and who is told what.
+pub struct Told {
+    receivers: Vec<ReceiverSettings>,
+    open: Vec<Box<dyn Receiver>>,
+    routes: Routes,
+    pace: Pace,
+}
+
+impl Told {
+    /// Opens the receivers: their files are read now.
+    ///
+    /// # Errors
+    /// Of each receiver whose settings cannot be put into force, why.
+    pub fn open(receivers: Vec<ReceiverSettings>, routes: Routes, pace: Pace) -> Result<Self, Vec<String>> {
+        let (mut open, mut mistakes) = (Vec::new(), Vec::new());
+        for settings in &receivers {
+            match settings.open() {
+                Ok(out) => open.push(out),
+                Err(error) => mistakes.push(format!("receiver {}: {error:#}", settings.name)),
+            }
+        }
+        if mistakes.is_empty() { Ok(Self { receivers, open, routes, pace }) } else { Err(mistakes) }
+    }
+
+    /// Names of the receivers.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.receivers.iter().map(|each| each.name.clone()).collect()
+    }
+}
+
 /// All couriers, running.
 pub struct Notifier {
     bell: Arc<Bell>,
-    receivers: Vec<ReceiverSettings>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    outbox: Arc<dyn Outbox>,
+    clock: Arc<dyn Clock>,
+    running: Mutex<Running>,
+}
+
+#[derive(Default)]
+struct Running {
+    receivers: Arc<Vec<ReceiverSettings>>,
+    /// By the receiver's name; those of a generation before may still have a try to finish.
+    threads: Vec<(String, JoinHandle<()>)>,
 }
 
 impl Notifier {
     /// Starts a courier for each receiver.
     ///
     /// # Errors
-    /// A receiver's settings cannot be put into force, or there is no thread to be had.
-    pub fn start(
-        receivers: Vec<ReceiverSettings>,
-        routes: Routes,
-        pace: Pace,
-        outbox: &Arc<dyn Outbox>,
-        clock: &Arc<dyn Clock>,
-        bell: Arc<Bell>,
-    ) -> Result<Self> {
-        let routes = Arc::new(routes);
-        let notifier = Self { bell, receivers, threads: Mutex::default() };
-        for settings in &notifier.receivers {
-            let out = settings.open().with_context(|| format!("receiver {}", settings.name))?;
-            let courier = Courier::new(settings, out, Arc::clone(&routes), pace, Arc::clone(outbox), Arc::clone(clock));
-            let bell = Arc::clone(&notifier.bell);
-            let thread = std::thread::Builder::new().name("notify".to_owned());
-            let thread = thread.spawn(move || courier.run(&bell)).context("start a thread")?;
-            notifier.threads().push(thread);
-        }
+    /// There is no thread to be had.
+    pub fn start(told: Told, outbox: &Arc<dyn Outbox>, clock: &Arc<dyn Clock>, bell: Arc<Bell>) -> Result<Self> {
+        let (outbox, clock) = (Arc::clone(outbox), Arc::clone(clock));
+        let notifier = Self { bell, outbox, clock, running: Mutex::default() };
+        notifier.replace(told)?;
         Ok(notifier)
     }
 
+    /// Puts other receivers and routes in the place of those that there are; returns at once. What waits for a receiver of
+    /// the same name stays in the store, and goes out by the new settings once a try in progress is over.
+    ///
+    /// # Errors
+    /// There is no thread to be had: then nothing has changed.
+    pub fn replace(&self, told: Told) -> Result<()> {
+        let mut running = self.running();
+        let generation = self.bell.generation() + 1;
+        let routes = Arc::new(told.routes);
+        let mut started = Vec::new();
+        for (settings, out) in told.receivers.iter().zip(told.open) {
+            let (outbox, clock) = (Arc::clone(&self.outbox), Arc::clone(&self.clock));
+            let courier = Courier::new(settings, out, Arc::clone(&routes), told.pace, outbox, clock);
+            let bell = Arc::clone(&self.bell);
+            let (begin, may_begin) = sync_channel::<Option<JoinHandle<()>>>(1);
+            let work = move || {
+                // an error means that these settings are not put into force after all
+                let Ok(before) = may_begin.recv() else { return };
+                // two at once would try the same message twice
+                before.map(JoinHandle::join);
+                courier.run(&bell, generation);
+            };
+            let thread = std::thread::Builder::new().name("notify".to_owned()).spawn(work);
+            started.push((settings.name.clone(), begin, thread.context("start a thread")?));
+        }
+        self.bell.begin(generation);
+        let mut before = std::mem::take(&mut running.threads);
+        before.retain(|(_, thread)| !thread.is_finished());
+        for (name, begin, thread) in started {
+            let of_name = before.iter().position(|(known, _)| *known == name);
+            // it waits for this, so there is room
+            let _ = begin.send(of_name.map(|at| before.swap_remove(at).1));
+            running.threads.push((name, thread));
+        }
+        running.threads.extend(before);
+        running.receivers = Arc::new(told.receivers);
+        Ok(())
+    }
+
     /// Names of the receivers.
-    pub fn receivers(&self) -> impl Iterator<Item = &str> {
-        self.receivers.iter().map(|each| each.name.as_str())
+    #[must_use]
+    pub fn receivers(&self) -> Vec<String> {
+        self.running().receivers.iter().map(|each| each.name.clone()).collect()
     }
 
     /// Sends a receiver a message without alerts, now, and says what it answered. It blocks.
@@ -148,21 +231,23 @@ impl Notifier {
     /// # Errors
     /// There is no such receiver, or it did not take the message.
     pub fn test(&self, name: &str, key: &str) -> Result<String, DeliveryError> {
-        let Some(settings) = self.receivers.iter().find(|each| each.name == name) else {
+        let receivers = Arc::clone(&self.running().receivers);
+        let Some(settings) = receivers.iter().find(|each| each.name == name) else {
             return Err(DeliveryError::Never(format!("there is no receiver \"{name}\"")));
         };
         let mut out = settings.open().map_err(|error| DeliveryError::Never(format!("{error:#}")))?;
         out.deliver(&Outgoing { receiver: name, key, alerts: &[] })
     }
 
-    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops all couriers, once a try in progress is over.
     pub fn stop(&self) {
         self.bell.stop();
-        for thread in self.threads().drain(..) {
+        let threads = std::mem::take(&mut self.running().threads);
+        for (_, thread) in threads {
             let _ = thread.join();
         }
     }

@@ -11,6 +11,7 @@ use plumb_proto::record::HostId;
 use plumb_proto::time::{Clock, Timestamp};
 
 use crate::alert::{self, Situation, Transitions};
+use crate::current::Current;
 use crate::drift::detector::Detector;
 use crate::drift::detectors::silent::Silent;
 use crate::drift::{Drift, DriftState, Kind, KnownDrift, Subject, Verdict, incident};
@@ -21,13 +22,21 @@ use crate::view::{HostView, Touched};
 
 /// Judges what comes in. One for the whole collector; the writer's thread calls it.
 pub struct Pipeline {
-    detectors: Vec<Box<dyn Detector>>,
-    silent: Silent,
-    repeat: Duration,
+    judging: Current<Judging>,
     clock: Arc<dyn Clock>,
     started: Duration,
     hosts: Mutex<HashMap<HostId, Seen>>,
     wake: Option<Box<dyn Fn() + Send + Sync>>,
+}
+
+/// By what hosts are judged.
+pub struct Judging {
+    /// One kind of drift each.
+    pub detectors: Vec<Box<dyn Detector>>,
+    /// When a host is silent.
+    pub silent: Silent,
+    /// After how long an open drift is told again.
+    pub repeat: Duration,
 }
 
 /// A host since the collector's start, by the monotonic clock.
@@ -49,8 +58,19 @@ impl Pipeline {
     /// `repeat`: after how long an open drift is told again.
     #[must_use]
     pub fn new(detectors: Vec<Box<dyn Detector>>, silent: Silent, repeat: Duration, clock: Arc<dyn Clock>) -> Self {
-        let started = clock.monotonic();
-        Self { detectors, silent, repeat, clock, started, hosts: Mutex::default(), wake: None }
+        let (judging, started) = (Current::new(Judging { detectors, silent, repeat }), clock.monotonic());
+        Self { judging, clock, started, hosts: Mutex::default(), wake: None }
+    }
+
+    /// From the next record or tick on, hosts are judged by this. What is open stays open until it is judged again.
+    pub fn judge_by(&self, judging: Judging) {
+        self.judging.set(judging);
+    }
+
+    /// A host that was not heard of for this long is silent.
+    #[must_use]
+    pub fn silent_after(&self) -> Duration {
+        self.judging.get().silent.host
     }
 
     /// Calls `wake` whenever there is something to tell people. It is called within the transaction: what it wakes must
@@ -110,13 +130,13 @@ impl Pipeline {
 
     /// Whether a host still drains a backlog. One that has fallen silent over it does not.
     fn is_behind(&self, host: &HostId) -> bool {
-        self.seen(host).behind && self.quiet(host) < self.silent.host
+        self.seen(host).behind && self.quiet(host) < self.silent_after()
     }
 
     /// Whether a tick may decide something about a host.
     fn is_due(&self, host: &HostId, known: &[KnownDrift], critical: &[Event]) -> bool {
         let is_told = |each: &KnownDrift| each.drift.kind == Kind::Silent && each.drift.subject == Subject::Host;
-        if self.quiet(host) >= self.silent.host && !known.iter().any(is_told) {
+        if self.quiet(host) >= self.silent_after() && !known.iter().any(is_told) {
             return true;
         }
         let moves = |each: &KnownDrift| each.state == DriftState::Pending || each.calm_since.is_some();
@@ -132,7 +152,7 @@ impl Pipeline {
     /// went away.
     #[must_use]
     pub fn may_judge(&self, host: &HostId) -> bool {
-        (self.seen(host).heard.is_some() && !self.is_behind(host)) || self.quiet(host) >= self.silent.host
+        (self.seen(host).heard.is_some() && !self.is_behind(host)) || self.quiet(host) >= self.silent_after()
     }
 
     /// Makes today's state the baseline, and ends the `changed` drifts that this settles. Answers those.
@@ -192,9 +212,10 @@ impl Pipeline {
             let decided = alert::end(&known, DriftState::Expired, None, &self.situation(&view, at, now, late));
             return if decided.is_empty() { Ok(()) } else { self.record(tx, &decided) };
         }
-        let mut verdicts = self.silent.judge(&view, self.quiet(host), at);
+        let judging = self.judging.get();
+        let mut verdicts = judging.silent.judge(&view, self.quiet(host), at);
         verdicts.extend(incident::verdicts(host, &tx.critical_events(host, now - incident::STANDS)?, &known));
-        verdicts.extend(self.detectors.iter().flat_map(|each| each.detect(&view, touched, at)));
+        verdicts.extend(judging.detectors.iter().flat_map(|each| each.detect(&view, touched, at)));
         for verdict in &verdicts {
             if let Verdict::Explained(drift) = verdict {
                 follow(tx, host, drift, at)?;
@@ -219,7 +240,7 @@ impl Pipeline {
     }
 
     fn situation<'a>(&self, view: &'a HostView, at: Timestamp, now: Timestamp, late: bool) -> Situation<'a> {
-        Situation { host: &view.host, at, now, repeat: self.repeat, late }
+        Situation { host: &view.host, at, now, repeat: self.judging.get().repeat, late }
     }
 }
 

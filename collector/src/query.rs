@@ -28,13 +28,16 @@ use plumb_proto::time::{Clock, Timestamp};
 use tonic::{Request, Response, Status};
 
 use crate::access::Connections;
+use crate::current::Current;
 use crate::drift::policy::Policy;
 use crate::notify::Notifier;
 use crate::pipeline::Pipeline;
 use crate::store::{DriftFilter, EventFilter, FactFilter, Questions};
 use crate::worker::Writer;
 use answers::{Pages, filter_labels, host_named, paged};
-pub use door::{listen, serve};
+#[cfg(test)]
+pub(crate) use door::listen_for;
+pub use door::{listen, make_folder, serve};
 use guard::Who;
 pub use readers::READERS;
 use readers::Readers;
@@ -59,10 +62,8 @@ pub struct Parts {
     pub notifier: Arc<Notifier>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// A host that was not heard of for this long is silent.
-    pub silent_after: Duration,
     /// The rules in force.
-    pub policy: Arc<Policy>,
+    pub rules: Arc<Current<Policy>>,
 }
 
 struct Service {
@@ -89,7 +90,7 @@ impl Service {
 
     fn hearing(&self) -> Hearing {
         let up = self.parts.clock.monotonic().saturating_sub(self.started);
-        Hearing { now: self.now(), up, silent_after: self.parts.silent_after }
+        Hearing { now: self.now(), up, silent_after: self.parts.pipeline.silent_after() }
     }
 
     async fn ask<R, T, F>(&self, request: &Request<R>, question: F) -> Result<T, Status>
@@ -206,21 +207,21 @@ impl Query for Service {
         let deliveries = deliveries.await?;
         // who else is told is the business of those who see every host
         let is_limited = !who(&request)?.groups().is_empty();
-        let shown = |receiver: &&str| !is_limited || deliveries.iter().any(|each| each.receiver == **receiver);
-        let receivers: Vec<String> = self.parts.notifier.receivers().filter(shown).map(str::to_owned).collect();
+        let shown = |receiver: &String| !is_limited || deliveries.iter().any(|each| each.receiver == *receiver);
+        let receivers: Vec<String> = self.parts.notifier.receivers().into_iter().filter(shown).collect();
         let mut pages = vec![pb::AlertsPage { deliveries: Vec::new(), receivers }];
         pages.extend(answers::chunks(deliveries, |deliveries| pb::AlertsPage { deliveries, receivers: Vec::new() }));
         Ok(answers::pages(pages))
     }
 
     async fn rules(&self, request: Request<pb::RulesRequest>) -> Answer<pb::RulesPage> {
-        let policy = self.parts.policy.clone();
+        let policy = self.parts.rules.get();
         let found = self.ask(&request, move |_| Ok(rules::all(&policy))).await?;
         Ok(paged(found, |rules| pb::RulesPage { rules }))
     }
 
     async fn test_policy(&self, request: Request<pb::TestPolicyRequest>) -> Answer<pb::TestPolicyPage> {
-        let (asked, policy, clock) = (request.get_ref().clone(), self.parts.policy.clone(), self.parts.clock.clone());
+        let (asked, policy, clock) = (request.get_ref().clone(), self.parts.rules.get(), self.parts.clock.clone());
         let answer =
             self.ask(&request, move |questions| rules::test(questions, &policy, asked, clock.as_ref())).await?;
         let mut pages = vec![pb::TestPolicyPage { findings: Vec::new(), ..answer.clone() }];

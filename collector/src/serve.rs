@@ -1,12 +1,16 @@
 //! Opens, wires, ticks, stops: the only file that knows all parts.
 
+mod locks;
 mod outbox;
 mod parts;
+mod reload;
+pub mod systemd;
 mod tick;
+mod watchdog;
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -21,24 +25,28 @@ use tokio::task::JoinSet;
 
 use crate::access::Connections;
 use crate::access::users::Users;
+use crate::condition::Condition;
 use crate::config::Config;
-use crate::drift::detectors;
-use crate::drift::detectors::silent::Silent;
-use crate::drift::policy::Policy;
+use crate::current::Current;
 use crate::enroll::ca::Authority;
 use crate::enroll::token::{self, TokenSpec};
 use crate::enroll::{self, Issuer};
 use crate::listen::Gate;
+pub(crate) use crate::listen::with_port;
 use crate::notify::{Bell, Notifier, Outbox};
-use crate::pipeline::Pipeline;
-use crate::store::Store;
+use crate::pipeline::{Judging, Pipeline};
+use crate::store::{Questions, Store};
 use crate::worker::{Weight, Writer};
 use crate::{health, ingest, query, stores};
-pub(crate) use parts::with_port;
+pub use locks::lock_up;
 pub use parts::{advertised, policy_sources};
+use reload::{Checked, Settings};
 
 /// Time to finish what is in progress when the collector stops.
 const STOP_TIME: Duration = Duration::from_secs(15);
+
+/// A reader of the store for what takes no time.
+type Reader = Arc<Mutex<Box<dyn Questions>>>;
 
 /// Where a collector listens.
 #[derive(Clone, Debug)]
@@ -61,7 +69,12 @@ pub struct Collector {
     new_authority: bool,
     authority: Arc<Authority>,
     writer: Writer,
+    pipeline: Arc<Pipeline>,
     notifier: Arc<Notifier>,
+    connections: Arc<Connections>,
+    condition: Arc<Condition>,
+    settings: Settings,
+    reader: Reader,
     clock: Arc<dyn Clock>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<Result<()>>,
@@ -99,32 +112,6 @@ pub fn make_state_dir(path: &Path) -> Result<()> {
     made.with_context(|| format!("make the state folder {}", path.display()))
 }
 
-/// Two collectors on one store would judge past each other.
-fn lock(state_dir: &Path) -> Result<File> {
-    let path = state_dir.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
-    let file = file.with_context(|| path.display().to_string())?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            bail!("another collector runs on {}", state_dir.display())
-        }
-        Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
-    }
-}
-
-/// Listens. Where this machine has no IPv6, `[::]` means all of IPv4.
-async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener> {
-    let fallback = || SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), address.port());
-    let bound = match TcpListener::bind(address).await {
-        Err(_) if address.is_ipv6() && address.ip().is_unspecified() && !parts::has_ipv6() => {
-            TcpListener::bind(fallback()).await
-        }
-        bound => bound,
-    };
-    bound.with_context(|| format!("{what}: listen on {address}"))
-}
-
 impl Collector {
     /// Starts a collector. It needs a runtime with more than one thread, time and network.
     ///
@@ -132,7 +119,7 @@ impl Collector {
     /// Something it needs cannot be opened: each with what it was.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self> {
         make_state_dir(&config.state_dir)?;
-        let lock = lock(&config.state_dir)?;
+        let lock = parts::lock(&config.state_dir)?;
         let (authority, new_authority) = Authority::open(&authority_dir(&config.state_dir), clock.now())?;
         let authority = Arc::new(authority);
         let store = open_store(&config.state_dir)?;
@@ -143,42 +130,44 @@ impl Collector {
         let mut reader = store.questions()?;
         let users = Users::new(store.questions()?, clock.clone());
         let declared = reader.schema()?;
-        let policy = Policy::load(&policy_sources(&config.policy_dirs)?, &declared)
-            .map_err(|mistakes| anyhow::anyhow!("policy:\n{}", mistakes.join("\n")))?;
-        let policy = Arc::new(policy);
+        let Checked { fixed, names, policy, judging, keep, told } = Checked::of(config, &declared)?;
 
         // Bound before anything runs: a port that is taken is told at once.
-        let names = parts::names(config.advertise.as_deref());
-        let ingest_listener = bind(config.ingest, "ingest").await?;
-        let enroll_listener = bind(config.enroll, "enrolment").await?;
-        let health_listener = bind(config.health, "health").await?;
-        let query_listener = match config.query {
-            Some(address) => Some(bind(address, "query").await?),
+        let ingest_listener = parts::bind(fixed.ingest, "ingest").await?;
+        let enroll_listener = parts::bind(fixed.enroll, "enrolment").await?;
+        let health_listener = parts::bind(fixed.health, "health").await?;
+        let query_listener = match fixed.query {
+            Some(address) => Some(parts::bind(address, "query").await?),
             None => None,
         };
-        let socket = query::listen(&config.socket)?;
+        query::make_folder(&fixed.socket)?;
+        let socket = query::listen(&fixed.socket)?;
         let addresses = Addresses {
             ingest: ingest_listener.local_addr()?,
             enroll: enroll_listener.local_addr()?,
             health: health_listener.local_addr()?,
             query: query_listener.as_ref().map(TcpListener::local_addr).transpose()?,
-            socket: config.socket.clone(),
+            socket: fixed.socket.clone(),
         };
-
+        let settings = Settings {
+            fixed,
+            names: Arc::new(Current::new(names)),
+            rules: Arc::new(Current::from(policy)),
+            keep: Arc::new(Current::new(keep)),
+        };
         let (writer, thread) = Writer::start(store).context("start the writer")?;
         let bell = Arc::new(Bell::default());
-        let silent = Silent { host: config.silent_after, ..Silent::default() };
         let ring = bell.clone();
-        let pipeline = Pipeline::new(detectors::all(&policy), silent, config.repeat_after, clock.clone())
-            .waking(move || ring.ring());
+        let Judging { detectors, silent, repeat } = judging;
+        let pipeline = Pipeline::new(detectors, silent, repeat, clock.clone()).waking(move || ring.ring());
         let pipeline = Arc::new(pipeline);
-        let names_of: Vec<String> = config.receivers.iter().map(|each| each.name.clone()).collect();
+        let names_of = told.names();
         writer
             .call(Weight::default(), move |tx| names_of.iter().try_for_each(|name| tx.begin_receiver(name)))
             .await
             .context("receivers")?;
         let outbox: Arc<dyn Outbox> = Arc::new(outbox::ThroughWriter(writer.clone()));
-        let notifier = Notifier::start(config.receivers, config.routes, config.pace, &outbox, &clock, bell)?;
+        let notifier = Notifier::start(told, &outbox, &clock, bell)?;
         let notifier = Arc::new(notifier);
 
         let connections = Connections::new(clock.clone());
@@ -193,33 +182,84 @@ impl Collector {
             issuer: issuer.clone(),
             clock: clock.clone(),
         };
-        tasks.spawn(ingest::serve(ingest_listener, names.clone(), gate.clone(), parts, stopped.clone()));
+        tasks.spawn(ingest::serve(ingest_listener, settings.names.clone(), gate.clone(), parts, stopped.clone()));
         let parts = enroll::Parts {
             writer: writer.clone(),
             issuer,
             clock: clock.clone(),
-            ingest: parts::with_port(&names[0], addresses.ingest.port()),
-            server_name: names[0].clone(),
+            ingest: addresses.ingest.port(),
+            names: settings.names.clone(),
         };
-        tasks.spawn(enroll::serve(enroll_listener, names.clone(), gate.clone(), parts, stopped.clone()));
+        tasks.spawn(enroll::serve(enroll_listener, gate.clone(), parts, stopped.clone()));
         let parts = query::Parts {
             writer: writer.clone(),
             pipeline: pipeline.clone(),
             connections: connections.clone(),
             notifier: notifier.clone(),
             clock: clock.clone(),
-            silent_after: config.silent_after,
-            policy: policy.clone(),
+            rules: settings.rules.clone(),
         };
         let remote = query_listener.map(|listener| {
-            let (authority, users) = (authority.clone(), users);
+            let (authority, names) = (authority.clone(), settings.names.clone());
             query::Remote { listener, names, gate, authority, users }
         });
         tasks.spawn(query::serve(socket, remote, parts, readers, stopped.clone()));
-        let parts = health::Parts { writer: writer.clone(), connections, reader: Arc::new(Mutex::new(reader)) };
+        let condition = Arc::new(Condition::new(clock.now()));
+        let reader: Reader = Arc::new(Mutex::new(reader));
+        let parts = health::Parts {
+            writer: writer.clone(),
+            connections: connections.clone(),
+            reader: reader.clone(),
+            condition: condition.clone(),
+        };
         tasks.spawn(health::serve(health_listener, parts, stopped.clone()));
-        tasks.spawn(tick::run(writer.clone(), pipeline, (policy, config.keep), clock.clone(), stopped));
-        Ok(Self { addresses, new_authority, authority, writer, notifier, clock, stop, tasks, thread, _lock: lock })
+        let beat = watchdog::Beat::default();
+        let parts = tick::Parts {
+            writer: writer.clone(),
+            pipeline: pipeline.clone(),
+            rules: settings.rules.clone(),
+            keep: settings.keep.clone(),
+            clock: clock.clone(),
+            beat: beat.clone(),
+        };
+        tasks.spawn(tick::run(parts, stopped.clone()));
+        let parts = systemd::Parts {
+            writer: writer.clone(),
+            beat,
+            connections: connections.clone(),
+            condition: condition.clone(),
+            clock: clock.clone(),
+        };
+        tasks.spawn(systemd::attend(parts, stopped));
+        Ok(Self {
+            addresses,
+            new_authority,
+            authority,
+            writer,
+            pipeline,
+            notifier,
+            connections,
+            condition,
+            settings,
+            reader,
+            clock,
+            stop,
+            tasks,
+            thread,
+            _lock: lock,
+        })
+    }
+
+    /// How it stands, beside its store.
+    #[must_use]
+    pub fn condition(&self) -> &Condition {
+        &self.condition
+    }
+
+    /// How it stands, in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        self.condition.line(self.connections.streams())
     }
 
     /// Where it listens, with the ports that the system gave where none was asked for.

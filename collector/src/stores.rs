@@ -29,6 +29,14 @@ pub fn open(address: &str) -> Result<Box<dyn Store>> {
     }
 }
 
+/// Keeps files of which only the engine knows, while it works on something big, in this folder: for the whole process.
+///
+/// # Errors
+/// The folder cannot be written to.
+pub fn keep_temporary_files_in(folder: &Path) -> Result<()> {
+    sqlite::keep_temporary_files_in(folder)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -60,9 +60,23 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&mut dyn Tx) -> Result<T> + Send + 'static,
     {
+        self.ask(weight, work).await.unwrap_or_else(|| Err(gone()))
+    }
+
+    /// Has the thread write something and commit it, as a sign of life: what the store said, be it an error. `None`: the
+    /// thread has ended.
+    pub async fn probe(&self) -> Option<Result<()>> {
+        self.ask(Weight::default(), |tx| tx.touch()).await
+    }
+
+    async fn ask<T, F>(&self, weight: Weight, work: F) -> Option<Result<T>>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut dyn Tx) -> Result<T> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Box::new(Call { weight, work, value: None, reply })).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        self.queue.send(Box::new(Call { weight, work, value: None, reply })).await.ok()?;
+        answer.await.ok()
     }
 
     /// As [`Writer::call`], for plain threads.

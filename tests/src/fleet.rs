@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use plumb_agent::deliver;
+use plumb_agent::deliver::identity::Identity;
 use plumb_agent::deliver::identity::enroll::{EnrollOptions, enroll};
 use plumb_agent::host::Host;
 use plumb_agent::link::link;
@@ -14,7 +15,7 @@ use plumb_agent::observe::{Assigned, Observer, Options};
 use plumb_agent::sandbox::Locked;
 use plumb_agent::state;
 use plumb_agent::watcher::Spec;
-use plumb_collector::config::Config;
+use plumb_collector::config::{Config, Mistakes};
 use plumb_collector::enroll::token::TokenSpec;
 use plumb_collector::serve::{Addresses, Collector, open_store};
 use plumb_collector::store::Questions;
@@ -77,12 +78,39 @@ impl Fleet {
             "state_dir = \"{at}/collector\"\nsocket = \"{at}/plumb.sock\"\nadvertise = \"127.0.0.1\"\npolicy_dirs = []\n\
              [listen]\ningest = \"127.0.0.1:{ingest}\"\nenroll = \"127.0.0.1:{enroll}\"\nhealth = \"127.0.0.1:0\"\n"
         );
-        let file = self.dir.join("collector.toml");
+        let file = self.config();
         std::fs::write(&file, text).expect("a configuration");
         let config = Config::load(Some(&file)).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
         let collector = self.runtime.block_on(Collector::start(config, self.clock.clone())).expect("a collector");
         self.addresses = Some(collector.addresses().clone());
         self.collector = Some(collector);
+    }
+
+    /// The file of its settings.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.dir.join("collector.toml")
+    }
+
+    /// Has the collector read its settings again.
+    ///
+    /// # Errors
+    /// Every mistake in them.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn reload(&self) -> Result<(), Mistakes> {
+        let (collector, file) = (self.collector.as_ref().expect("a collector that runs"), self.config());
+        self.runtime.block_on(collector.reload(move || Config::load(Some(&file))))
+    }
+
+    /// Port of its ingest listener.
+    ///
+    /// # Panics
+    /// It does not run.
+    #[must_use]
+    pub fn ingest_port(&self) -> u16 {
+        self.addresses.as_ref().expect("a collector that runs").ingest.port()
     }
 
     /// Stops the collector.
@@ -239,6 +267,25 @@ impl Agent {
                 return;
             }
         }
+    }
+
+    /// Since when it is connected, if it is.
+    ///
+    /// # Panics
+    /// It is not started.
+    #[must_use]
+    pub fn connected_since(&self) -> Option<String> {
+        self.running.as_ref().expect("a started agent").observer.status().connection.since
+    }
+
+    /// The name that it looks for in the collector's certificate.
+    ///
+    /// # Panics
+    /// It is not enrolled.
+    #[must_use]
+    pub fn collector(&self) -> String {
+        let (current, _) = Identity::load(&self.dir.join("identity")).expect("an identity");
+        current.expect("an identity").about.server_name
     }
 
     /// Lets time pass in steps of a second, working in each.

@@ -6,6 +6,7 @@ use plumb_proto::model::Outcome;
 
 use super::look::Running;
 use super::{GIVE_BACK, Observer, STATUS};
+use crate::sandbox;
 use crate::state::State;
 use crate::state::frames::LinkState;
 use crate::status::{Connection, Cost, Problem, Spool, Status, Watched};
@@ -47,7 +48,7 @@ impl Observer {
             connection: connection(&self.connection),
             spool: self.spool(),
             cost: Cost::own(),
-            sandbox: self.locked.status(),
+            sandbox: sandbox::status(&self.locked),
             file_events: self.asleep.clone().or_else(|| self.wake.as_ref()?.degraded().map(str::to_owned)),
             watchers: self.watchers.iter().map(watched).collect(),
         }

@@ -2,9 +2,8 @@
 //! programs, open sockets and maps), and landlock(7) takes that from every locked thread ("Ptrace restrictions"). What Landlock
 //! does elsewhere, seccomp does here: no call that opens for writing, makes, changes or removes a file is left to it.
 
+use plumb_sandbox::{apply, every_abi, lock_calls};
 use seccompiler::{SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
-
-use super::{apply, every_abi, lock_calls};
 
 /// Bits of open flags that write or make something (open(2)).
 const WRITING: [i32; 5] =

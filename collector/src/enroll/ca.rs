@@ -176,6 +176,15 @@ impl Authority {
         if let Some(server) = self.server.read().unwrap_or_else(PoisonError::into_inner).as_ref().filter(|s| fits(s)) {
             return Ok(server.key.clone());
         }
+        self.reread_server(names, now)
+    }
+
+    /// As [`Authority::server`], from the files as they are now: one that somebody has put there is shown from the next
+    /// handshake on. An error leaves what was shown before.
+    ///
+    /// # Errors
+    /// As there, or a file is damaged.
+    pub fn reread_server(&self, names: &[String], now: Timestamp) -> anyhow::Result<Arc<CertifiedKey>> {
         let mut kept = self.server.write().unwrap_or_else(PoisonError::into_inner);
         let server = match files::read_server(&self.dir, names)? {
             Some((key, not_after)) if now < not_after - SERVER_LIFE / 3 => {

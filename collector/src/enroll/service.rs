@@ -24,7 +24,7 @@ use super::challenge::Challenges;
 use super::token::{self, Tries};
 use super::{Issuer, Presented, Refusal, RenewRefusal};
 use crate::listen::connection::Admission;
-use crate::listen::{Admit, Gate, accept, tls};
+use crate::listen::{Admit, Gate, accept, tls, with_port};
 use crate::worker::Writer;
 
 /// Nobody stays longer on this listener.
@@ -43,10 +43,10 @@ pub struct Parts {
     pub issuer: Arc<Issuer>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// `host:port` of the ingest listener, as hosts reach it.
-    pub ingest: String,
-    /// The name of the collector's certificate that hosts check.
-    pub server_name: String,
+    /// Port of the ingest listener.
+    pub ingest: u16,
+    /// Names of the collector's certificate; the first one is how hosts reach it, and what they check.
+    pub names: tls::Names,
 }
 
 /// Who is at the door.
@@ -80,18 +80,17 @@ struct Service {
     challenges: Challenges,
 }
 
-/// Serves the enrolment listener until `stop` becomes true. `names` are those of the collector's certificate.
+/// Serves the enrolment listener until `stop` becomes true.
 ///
 /// # Errors
 /// The authority is damaged, or the server fails.
 pub async fn serve(
     listener: TcpListener,
-    names: Vec<String>,
     gate: Arc<Gate>,
     parts: Parts,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let config = tls::enroll_config(parts.issuer.authority.clone(), names, parts.clock.clone())?;
+    let config = tls::enroll_config(parts.issuer.authority.clone(), parts.names.clone(), parts.clock.clone())?;
     let incoming = accept(listener, config, gate, Arc::new(Guests { stop: stop.clone() }), stop.clone());
     let service = Service { parts, tries: Mutex::default(), challenges: Challenges::default() };
     let most = limits::SMALL_MESSAGE + limits::CERTIFICATE_CHAIN;
@@ -162,13 +161,14 @@ impl Enroll for Service {
         match granted {
             Ok(Ok(granted)) => {
                 tracing::info!("{address}: host {} is enrolled as {}", granted.host, granted.name);
+                let server_name = self.parts.names.get().first().cloned().unwrap_or_default();
                 Ok(Response::new(pb::EnrollReply {
                     host_id: granted.host.0.to_vec(),
                     name: granted.name,
                     chain: granted.chain,
                     root: self.parts.issuer.authority.root_pem().as_bytes().to_vec(),
-                    ingest: self.parts.ingest.clone(),
-                    server_name: self.parts.server_name.clone(),
+                    ingest: with_port(&server_name, self.parts.ingest),
+                    server_name,
                     not_before_ms: granted.not_before.millis(),
                     not_after_ms: granted.not_after.millis(),
                 }))

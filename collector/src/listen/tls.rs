@@ -13,7 +13,11 @@ use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 
+use crate::current::Current;
 use crate::enroll::ca::Authority;
+
+/// The names that the collector's certificate carries, as they are at each handshake.
+pub type Names = Arc<Current<Vec<String>>>;
 
 /// What the renewal on the enrolment listener is bound to (RFC 5705).
 const EXPORTER: &[u8] = b"EXPORTER-plumb-renew";
@@ -24,7 +28,7 @@ const EXPORTER: &[u8] = b"EXPORTER-plumb-renew";
 /// The authority is damaged.
 pub fn ingest_config(
     authority: Arc<Authority>,
-    names: Vec<String>,
+    names: Names,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<ServerConfig>> {
     let anchor = authority.hosts_anchor().clone();
@@ -37,7 +41,7 @@ pub fn ingest_config(
 /// The authority is damaged.
 pub fn query_config(
     authority: Arc<Authority>,
-    names: Vec<String>,
+    names: Names,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<ServerConfig>> {
     let anchor = authority.users_anchor().clone();
@@ -48,7 +52,7 @@ fn mutual(
     anchor: CertificateDer<'static>,
     file: &'static str,
     authority: Arc<Authority>,
-    names: Vec<String>,
+    names: Names,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<ServerConfig>> {
     let mut anchors = RootCertStore::empty();
@@ -68,7 +72,7 @@ fn mutual(
 /// None in practice: TLS 1.3 is always there.
 pub fn enroll_config(
     authority: Arc<Authority>,
-    names: Vec<String>,
+    names: Names,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<ServerConfig>> {
     let shown = Arc::new(Shown { authority, names, clock: clock.clone() });
@@ -102,19 +106,19 @@ pub fn exporter(tls: &ServerConnection) -> Result<[u8; 32], rustls::Error> {
 /// The collector's certificate, looked up at each handshake: a new one needs no restart.
 struct Shown {
     authority: Arc<Authority>,
-    names: Vec<String>,
+    names: Names,
     clock: Arc<dyn Clock>,
 }
 
 impl fmt::Debug for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Shown({:?})", self.names)
+        write!(f, "Shown({:?})", self.names.get())
     }
 }
 
 impl ResolvesServerCert for Shown {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let key = self.authority.server(&self.names, self.clock.now());
+        let key = self.authority.server(&self.names.get(), self.clock.now());
         key.inspect_err(|error| tracing::error!("the collector has no certificate to show: {error:#}")).ok()
     }
 }

@@ -73,12 +73,12 @@ impl Courier {
         }
     }
 
-    /// Works until the bell is stopped.
-    pub(super) fn run(mut self, bell: &Bell) {
+    /// Works until its generation is done.
+    pub(super) fn run(mut self, bell: &Bell, generation: u64) {
         let mut heard = 0;
         let mut begun = false;
         loop {
-            let wait = match self.work(&mut begun) {
+            let wait = match self.work(&mut begun, &|| bell.is_over(generation)) {
                 Ok(wait) => wait,
                 Err(error) => {
                     tracing::error!(receiver = self.name, "outbox: {error:#}");
@@ -86,7 +86,7 @@ impl Courier {
                     GLANCE
                 }
             };
-            match bell.wait(heard, wait) {
+            match bell.wait(generation, heard, wait) {
                 None => return,
                 Some(times) => {
                     self.more |= times != heard;
@@ -96,13 +96,16 @@ impl Courier {
         }
     }
 
-    /// Does what is due; answers how long nothing will be.
-    fn work(&mut self, begun: &mut bool) -> Result<Duration> {
+    /// Does what is due, unless it is over; answers how long nothing will be.
+    fn work(&mut self, begun: &mut bool, is_over: &dyn Fn() -> bool) -> Result<Duration> {
         if !*begun {
             self.waiting = self.outbox.waiting(&self.name)?;
             *begun = true;
         }
         loop {
+            if is_over() {
+                return Ok(Duration::ZERO);
+            }
             if self.more {
                 self.read()?;
             }

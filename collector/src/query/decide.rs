@@ -163,8 +163,9 @@ impl Service {
         request: Request<pb::TestReceiverRequest>,
     ) -> Result<pb::TestReceiverReply, Status> {
         let name = request.get_ref().receiver.clone();
-        if !self.parts.notifier.receivers().any(|each| each == name) {
-            let meant = plumb_proto::nearest::nearest(&name, self.parts.notifier.receivers());
+        let receivers = self.parts.notifier.receivers();
+        if !receivers.contains(&name) {
+            let meant = plumb_proto::nearest::nearest(&name, receivers.iter().map(String::as_str));
             let hint =
                 meant.map_or_else(|| "collector.toml names them".to_owned(), |meant| format!("did you mean {meant}?"));
             return Err(Status::not_found(format!("there is no receiver \"{name}\": {hint}")));

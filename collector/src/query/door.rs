@@ -1,7 +1,7 @@
 //! The two ways in: the local socket, and the query port. Behind both the same guard stands before the same answers.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -75,11 +75,32 @@ where
         .await
 }
 
+/// Makes the folder of the local socket, if it is not there, and answers it.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_folder(socket: &Path) -> Result<PathBuf> {
+    let what = || format!("folder of the socket {}", socket.display());
+    let folder = socket.parent().with_context(what)?;
+    if !folder.exists() {
+        std::fs::create_dir_all(folder).with_context(what)?;
+        // The socket says for itself whom it lets in; they have to get to it.
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).with_context(what)?;
+    }
+    Ok(folder.to_owned())
+}
+
 /// Makes the local socket. One that a collector before us left is replaced; one that somebody still answers on is not.
 ///
 /// # Errors
 /// Another collector runs, or the folder cannot be written to.
 pub fn listen(path: &Path) -> Result<UnixListener> {
+    let group = nix::unistd::Group::from_name(guard::GROUP).ok().flatten();
+    listen_for(path, group.map(|group| group.gid))
+}
+
+/// Members of `group` may ask; without it, nobody but root and ourselves.
+pub(crate) fn listen_for(path: &Path, group: Option<nix::unistd::Gid>) -> Result<UnixListener> {
     let what = || format!("socket {}", path.display());
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         anyhow::bail!("{}: another collector answers there", what());
@@ -88,15 +109,9 @@ pub fn listen(path: &Path) -> Result<UnixListener> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(what),
         _ => {}
     }
-    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-        std::fs::create_dir_all(folder).with_context(what)?;
-        // The socket says for itself whom it lets in; they have to get to it.
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).with_context(what)?;
-    }
     let listener = UnixListener::bind(path).with_context(what)?;
-    // Members of the group may ask; without the group nobody but root and ourselves.
-    let group = nix::unistd::Group::from_name(guard::GROUP).ok().flatten();
-    let given = group.is_some_and(|group| nix::unistd::chown(path, None, Some(group.gid)).is_ok());
+    // Whoever is a member may give a file of their own to a group (chown(2)): that takes no root.
+    let given = group.is_some_and(|group| nix::unistd::chown(path, None, Some(group)).is_ok());
     let mode = if given { 0o660 } else { 0o600 };
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).with_context(what)?;
     Ok(listener)

@@ -20,7 +20,7 @@ pub struct Remote {
     /// Where it listens.
     pub listener: TcpListener,
     /// Of the collector's certificate.
-    pub names: Vec<String>,
+    pub names: tls::Names,
     /// How many may stand in the doors.
     pub gate: Arc<Gate>,
     /// Whom to trust.

@@ -19,7 +19,7 @@ use crate::cli::drift::DriftJson;
 use crate::drift::detectors::changed::Changed;
 use crate::drift::detectors::silent::Silent;
 use crate::drift::json::drift_json;
-use crate::notify::{Bell, Pace};
+use crate::notify::{Pace, Told};
 use crate::store::Incoming;
 use crate::stores::contract::bench::{Sender, at, bare, event, fact, full, host_row};
 use crate::stores::sqlite::testing::Folder;

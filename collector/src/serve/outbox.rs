@@ -50,7 +50,7 @@ mod tests {
     use crate::config::Config;
     use crate::drift::detectors::changed::Changed;
     use crate::drift::detectors::silent::Silent;
-    use crate::notify::{Bell, Notifier};
+    use crate::notify::{Bell, Notifier, Told};
     use crate::pipeline::Pipeline;
     use crate::store::{Incoming, Tx};
     use crate::stores::contract::bench::{Sender, fact, full, host_row};
@@ -91,7 +91,7 @@ mod tests {
         let text = format!(
             "[notify]\ngroup_wait = \"0s\"\n[[receiver]]\nname = \"ops\"\ntype = \"webhook\"\nrate = \"0s\"\nurl = {url:?}\n"
         );
-        let Config { pace, receivers, routes, .. } = Config::parse(Path::new("told.toml"), &text).unwrap();
+        let config = Config::parse(Path::new("told.toml"), &text).unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let bell = Arc::new(Bell::default());
         let ring = bell.clone();
@@ -100,7 +100,7 @@ mod tests {
         let pipeline = Arc::new(pipeline.waking(move || ring.ring()));
         writer.call_blocking(|tx| tx.begin_receiver("ops")).unwrap();
         let outbox: Arc<dyn Outbox> = Arc::new(ThroughWriter(writer.clone()));
-        let notifier = Notifier::start(receivers, routes, pace, &outbox, &clock, bell).unwrap();
+        let notifier = Notifier::start(open(config), &outbox, &clock, bell).unwrap();
 
         let host = host_row(1, "web-1");
         let mut sender = Sender::new(host.id, Epoch([1; 16]));
@@ -137,5 +137,56 @@ mod tests {
         notifier.stop();
         assert!(writer.call_blocking(|tx| tx.outbox("ops", 10)).unwrap().is_empty());
         assert!(writer.call_blocking(|tx| tx.waiting("ops")).unwrap().is_empty());
+    }
+
+    fn open(config: Config) -> Told {
+        Told::open(config.receivers, config.routes, config.pace).unwrap()
+    }
+
+    #[test]
+    fn what_waits_for_a_receiver_goes_out_by_its_new_settings_under_the_same_key() {
+        let folder = Folder::empty();
+        let (writer, _) = Writer::start(crate::stores::open(folder.file("db").to_str().unwrap()).unwrap()).unwrap();
+        let told = |url: &str| {
+            let receiver = format!("[[receiver]]\nname = \"ops\"\ntype = \"webhook\"\nrate = \"0s\"\nurl = {url:?}\n");
+            let text = format!("[notify]\ngroup_wait = \"0s\"\n{receiver}");
+            Config::parse(Path::new("told.toml"), &text).unwrap()
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let host = host_row(1, "web-1");
+        writer.call_blocking(|tx| tx.begin_receiver("ops")).unwrap();
+        writer.call_blocking(move |tx| tx.save_host(&host)).unwrap();
+        let outbox: Arc<dyn Outbox> = Arc::new(ThroughWriter(writer.clone()));
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let nobody = open(told(&format!("http://{nobody}/hook")));
+        let bell = Arc::new(Bell::default());
+        let ring = bell.clone();
+        let notifier = Notifier::start(nobody, &outbox, &clock, bell).unwrap();
+
+        // silent since long ago, so there is something to tell
+        let manual = Arc::new(plumb_proto::time::ManualClock::at(clock.now()));
+        let repeat = Duration::from_secs(86_400);
+        let pipeline = Pipeline::new(Vec::new(), Silent::default(), repeat, manual.clone()).waking(move || ring.ring());
+        manual.advance(Duration::from_secs(3600));
+        let (id, now) = (host_row(1, "web-1").id, clock.now());
+        writer.call_blocking(move |tx| pipeline.tick(tx, &id, now, false)).unwrap();
+        let waiting = || writer.call_blocking(|tx| tx.waiting("ops")).unwrap();
+        let begun = Instant::now();
+        while waiting().first().is_none_or(|message| message.tries == 0) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", waiting());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let key = waiting()[0].key;
+
+        let (url, bodies) = webhook();
+        notifier.replace(open(told(&url))).unwrap();
+        let body = bodies.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert_eq!((&body["key"], &body["alerts"][0]["host"]), (&key.to_string().into(), &"web-1".into()));
+        assert_eq!(notifier.receivers(), ["ops"]);
+        notifier.replace(open(Config { receivers: Vec::new(), ..told(&url) })).unwrap();
+        assert!(notifier.receivers().is_empty());
+        notifier.stop();
+        assert!(waiting().is_empty());
+        assert!(bodies.try_recv().is_err(), "it was told once");
     }
 }

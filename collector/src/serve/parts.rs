@@ -1,9 +1,12 @@
-//! Names of this machine, and the policy files.
+//! What a start takes from the machine: its names, a place in its network, the lock on the state, the policy files.
 
-use std::net::IpAddr;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
+use tokio::net::TcpListener;
 
 use crate::drift::policy::Source;
 use crate::policy_files;
@@ -27,17 +30,34 @@ pub(super) fn names(configured: Option<&str>) -> Vec<String> {
     names
 }
 
-/// `host:port`, with brackets where an address needs them.
-#[must_use]
-pub(crate) fn with_port(host: &str, port: u16) -> String {
-    match host.parse::<IpAddr>() {
-        Ok(IpAddr::V6(address)) => format!("[{address}]:{port}"),
-        _ => format!("{host}:{port}"),
+fn has_ipv6() -> bool {
+    Path::new("/proc/net/if_inet6").exists()
+}
+
+/// Two collectors on one store would judge past each other.
+pub(super) fn lock(state_dir: &Path) -> Result<File> {
+    let path = state_dir.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let file = file.with_context(|| path.display().to_string())?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            bail!("another collector runs on {}", state_dir.display())
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
     }
 }
 
-pub(super) fn has_ipv6() -> bool {
-    Path::new("/proc/net/if_inet6").exists()
+/// Listens. Where this machine has no IPv6, `[::]` means all of IPv4.
+pub(super) async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener> {
+    let fallback = || SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), address.port());
+    let bound = match TcpListener::bind(address).await {
+        Err(_) if address.is_ipv6() && address.ip().is_unspecified() && !has_ipv6() => {
+            TcpListener::bind(fallback()).await
+        }
+        bound => bound,
+    };
+    bound.with_context(|| format!("{what}: listen on {address}"))
 }
 
 /// Reads policy files: folder by folder, in the order of their names. A folder that is not there has none.
@@ -52,13 +72,6 @@ pub fn policy_sources(folders: &[PathBuf]) -> Result<Vec<Source>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_of_ipv6_stands_in_brackets() {
-        assert_eq!(with_port("plumb.example.org", 7443), "plumb.example.org:7443");
-        assert_eq!(with_port("2001:db8::1", 7443), "[2001:db8::1]:7443");
-        assert_eq!(with_port("192.0.2.1", 7443), "192.0.2.1:7443");
-    }
 
     #[test]
     fn the_certificate_carries_the_advertised_name_first() {

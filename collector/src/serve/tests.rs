@@ -1,3 +1,5 @@
+mod program;
+
 use std::io::{Read, Write};
 
 use plumb_proto::time::{ManualClock, Timestamp};
@@ -16,14 +18,17 @@ impl Folder {
         Self(path)
     }
 
-    fn config(&self) -> Config {
-        let text = format!(
+    fn text(&self) -> String {
+        format!(
             "state_dir = {0:?}\nsocket = {1:?}\npolicy_dirs = []\nadvertise = \"127.0.0.1\"\n[listen]\n\
              ingest = \"127.0.0.1:0\"\nenroll = \"127.0.0.1:0\"\nhealth = \"127.0.0.1:0\"\n",
             self.0.join("state"),
-            self.0.join("collector.sock"),
-        );
-        Config::parse(Path::new("test.toml"), &text).unwrap()
+            self.0.join("run/collector.sock"),
+        )
+    }
+
+    fn config(&self) -> Config {
+        Config::parse(Path::new("test.toml"), &self.text()).unwrap()
     }
 }
 
@@ -61,7 +66,7 @@ async fn a_collector_starts_answers_and_stops_and_starts_again_with_what_it_had(
     assert!(healthz.starts_with("HTTP/1.1 200 OK") && healthz.ends_with("ok\n"), "{healthz}");
     assert!(metrics.contains("\nplumb_hosts{state=\"active\"} 0\n"), "{metrics}");
     collector.stop().await.unwrap();
-    assert!(!folder.0.join("collector.sock").exists());
+    assert!(!folder.0.join("run/collector.sock").exists());
 
     let again = Collector::start(folder.config(), clock()).await.unwrap();
     assert!(!again.is_new());

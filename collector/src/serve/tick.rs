@@ -10,6 +10,8 @@ use plumb_proto::record::HostId;
 use plumb_proto::time::{Clock, Timestamp};
 use tokio::sync::watch;
 
+use super::watchdog::Beat;
+use crate::current::Current;
 use crate::drift::policy::Policy;
 use crate::pipeline::Pipeline;
 use crate::retention;
@@ -37,14 +39,22 @@ const RETENTION_TIME: Duration = Duration::from_millis(250);
 /// Everything of a host is judged this often, and once after the start.
 const SWEEP: Duration = Duration::from_secs(3600);
 
-/// Judges by time until `stop` becomes true. Drifts of rules that `policy` no longer has expire.
-pub(super) async fn run(
-    writer: Writer,
-    pipeline: Arc<Pipeline>,
-    (policy, keep): (Arc<Policy>, Keep),
-    clock: Arc<dyn Clock>,
-    mut stop: watch::Receiver<bool>,
-) -> Result<()> {
+/// What the tick needs.
+pub(super) struct Parts {
+    pub(super) writer: Writer,
+    pub(super) pipeline: Arc<Pipeline>,
+    /// Drifts of rules that are not among these expire.
+    pub(super) rules: Arc<Current<Policy>>,
+    pub(super) keep: Arc<Current<Keep>>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Told of each bit of work.
+    pub(super) beat: Beat,
+}
+
+/// Judges by time until `stop` becomes true. When the rules are others, everything is judged anew, as after a start.
+pub(super) async fn run(parts: Parts, mut stop: watch::Receiver<bool>) -> Result<()> {
+    let Parts { writer, pipeline, rules, keep, clock, beat } = parts;
+    let mut policy = rules.get();
     let mut turns = Turns::default();
     let mut interval = tokio::time::interval(STEP);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -54,9 +64,15 @@ pub(super) async fn run(
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
             _ = interval.tick() => {}
         }
-        if let Err(error) = step(&writer, &pipeline, (&policy, keep), &clock, &mut turns).await {
+        let in_force = rules.get();
+        if !Arc::ptr_eq(&in_force, &policy) {
+            policy = in_force;
+            turns.sweep_anew();
+        }
+        if let Err(error) = step(&writer, &pipeline, (&policy, *keep.get()), (&clock, &beat), &mut turns).await {
             tracing::error!("tick: {error:#}");
         }
+        beat.beat();
     }
 }
 
@@ -64,7 +80,7 @@ async fn step(
     writer: &Writer,
     pipeline: &Arc<Pipeline>,
     (policy, keep): (&Arc<Policy>, Keep),
-    clock: &Arc<dyn Clock>,
+    (clock, beat): (&Arc<dyn Clock>, &Beat),
     turns: &mut Turns,
 ) -> Result<()> {
     if turns.is_over() {
@@ -77,9 +93,11 @@ async fn step(
     }
     if turns.is_retention_due(clock.monotonic()) {
         let more = make_smaller(writer, keep, clock).await;
+        beat.beat();
         turns.retained(clock.monotonic(), more);
     }
     for group in turns.next(clock.monotonic(), &|host| pipeline.may_judge(host)) {
+        beat.beat();
         if judge(writer, pipeline, policy, clock.now(), group.clone()).await.is_ok() {
             continue;
         }
@@ -152,6 +170,11 @@ impl Turns {
     /// A part of it is done; `more`: the rest comes with the next step.
     fn retained(&mut self, now: Duration, more: bool) {
         self.retained = (!more).then_some(now);
+    }
+
+    /// Everything of every host is judged once more.
+    fn sweep_anew(&mut self) {
+        self.swept.clear();
     }
 
     fn begin(&mut self, hosts: Vec<HostId>) {
@@ -275,7 +298,7 @@ mod tests {
         let policy = Arc::new(Policy::load(&[], &[]).unwrap());
         let mut turns = Turns::default();
         for _ in 0..STEPS {
-            step(&writer, &pipeline, (&policy, keep), &clock, &mut turns).await.unwrap();
+            step(&writer, &pipeline, (&policy, keep), (&clock, &Beat::default()), &mut turns).await.unwrap();
         }
         let drifts = asked.drifts(&DriftFilter::default()).unwrap();
         drifts.into_iter().map(|known| known.drift.title).collect()
@@ -289,6 +312,21 @@ mod tests {
     #[tokio::test]
     async fn a_host_that_cannot_be_read_keeps_no_other_from_being_judged() {
         assert_eq!(silent(0, "web1").await, ["web2 is silent"]);
+    }
+
+    #[test]
+    fn under_new_rules_everything_of_every_host_is_judged_anew() {
+        let mut turns = Turns::default();
+        let mut swept = || {
+            turns.begin(hosts(2));
+            let turn = [turns.next(Duration::ZERO, &|_| true), turns.next(Duration::ZERO, &|_| true)].concat().concat();
+            let swept = turn.iter().filter(|(_, sweep)| *sweep).count();
+            if swept == 0 {
+                turns.sweep_anew();
+            }
+            swept
+        };
+        assert_eq!([swept(), swept(), swept()], [2, 0, 2]);
     }
 
     #[test]

@@ -158,6 +158,14 @@ impl Store for Sqlite {
     }
 }
 
+/// See [`crate::stores::keep_temporary_files_in`]. SQLite would take /var/tmp (sqlite.org/tempfiles.html, section 5); the
+/// other way to tell it, the environment, is not to be changed once there are threads.
+pub fn keep_temporary_files_in(folder: &Path) -> Result<()> {
+    let what = || format!("keep temporary files in {}", folder.display());
+    let folder = folder.to_str().with_context(what)?;
+    Connection::open_in_memory()?.pragma_update(None, "temp_store_directory", folder).with_context(what)
+}
+
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let conn = Connection::open_with_flags(path, flags).map_err(|error| migrate::explain(error, path))?;
     conn.busy_timeout(BUSY)?;

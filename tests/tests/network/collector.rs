@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use plumb_collector::access::Connections;
+use plumb_collector::current::Current;
 use plumb_collector::enroll::ca::Authority;
 use plumb_collector::enroll::token::{self, TokenSpec};
 use plumb_collector::enroll::{self, Issuer};
@@ -62,7 +63,7 @@ impl Collector {
         let connections = Connections::new(clock.clone());
         let issuer = Issuer::new(authority.clone(), clock.clone());
         let (stop, stopped) = watch::channel(false);
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let names = Arc::new(Current::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]));
         let records = ingest::Parts {
             writer: writer.clone(),
             pipeline: Arc::new(Append),
@@ -74,8 +75,8 @@ impl Collector {
             writer: writer.clone(),
             issuer,
             clock: clock.clone(),
-            ingest: ingest.to_string(),
-            server_name: "localhost".into(),
+            ingest: ingest.port(),
+            names: names.clone(),
         };
         let bind = |address| {
             let listener = TcpListener::bind(address).unwrap();
@@ -88,8 +89,8 @@ impl Collector {
             runtime.block_on(async move {
                 let door = |listener| tokio::net::TcpListener::from_std(listener).unwrap();
                 let gate = Gate::new().unwrap();
-                let records = ingest::serve(door(ingest_door), names.clone(), gate.clone(), records, stopped.clone());
-                let hosts = enroll::serve(door(enroll_door), names, gate, hosts, stopped);
+                let records = ingest::serve(door(ingest_door), names, gate.clone(), records, stopped.clone());
+                let hosts = enroll::serve(door(enroll_door), gate, hosts, stopped);
                 let (records, hosts) = tokio::join!(records, hosts);
                 records.and(hosts).unwrap();
             });

@@ -10,6 +10,7 @@ mod enrolment;
 mod hostile;
 mod query_port;
 mod raw;
+mod reload;
 mod renewal;
 
 use std::path::PathBuf;

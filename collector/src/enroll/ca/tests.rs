@@ -50,6 +50,28 @@ fn the_authority_is_made_once_and_its_keys_are_nobody_elses() {
 }
 
 #[test]
+fn a_certificate_that_was_renewed_on_the_disk_is_shown_and_a_damaged_one_is_not() {
+    let dir = folder("renewed");
+    let (shows, _) = Authority::open(&dir, NOW).unwrap();
+    let names = ["plumb.example.org".to_owned()];
+    let shown = |authority: &Authority| authority.server(&names, NOW).unwrap().cert[0].clone();
+    let first = shown(&shows);
+    // somebody else, such as a command of the administrator
+    let (renews, _) = Authority::open(&dir, NOW).unwrap();
+    std::fs::remove_dir_all(dir.join("server")).unwrap();
+    let renewed = shown(&renews);
+    assert_ne!(first, renewed);
+    assert_eq!(shown(&shows), first, "it is read at a reload");
+    shows.reread_server(&names, NOW).unwrap();
+    assert_eq!(shown(&shows), renewed);
+
+    std::fs::write(dir.join("server/server.pem"), "nothing").unwrap();
+    let error = shows.reread_server(&names, NOW).err().unwrap().to_string();
+    assert!(error.contains("server.pem is damaged"), "{error}");
+    assert_eq!(shown(&shows), renewed);
+}
+
+#[test]
 fn a_damaged_authority_is_named_and_never_replaced() {
     let dir = folder("damaged");
     Authority::open(&dir, NOW).unwrap();

@@ -115,7 +115,7 @@ impl Scene {
     fn pass(&mut self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
         self.courier.more = true;
-        self.courier.work(&mut self.begun).unwrap();
+        self.courier.work(&mut self.begun, &|| false).unwrap();
     }
 
     fn fails(&self, after: Option<Duration>) {

@@ -25,19 +25,20 @@ impl Scene {
         let clock = Arc::new(ManualClock::at(at(100)));
         let time: Arc<dyn Clock> = clock.clone();
         let repeat = Duration::from_secs(86_400);
-        let pipeline = Pipeline::new(vec![Box::new(Changed)], Silent::default(), repeat, time.clone());
+        let silent = Silent { host: Duration::from_secs(120), ..Silent::default() };
+        let pipeline = Pipeline::new(vec![Box::new(Changed)], silent, repeat, time.clone());
         let outbox: Arc<dyn crate::notify::Outbox> = Arc::new(NoAlerts);
         let pace = Pace { group_wait: Duration::ZERO, give_up_after: repeat };
         let notifier =
-            Notifier::start(Vec::new(), Default::default(), pace, &outbox, &time, Arc::new(Bell::default())).unwrap();
+            Notifier::start(Told::open(Vec::new(), Default::default(), pace).unwrap(), &outbox, &time, Arc::default())
+                .unwrap();
         let parts = Parts {
             writer,
             pipeline: Arc::new(pipeline),
             connections: Connections::new(time.clone()),
             notifier: Arc::new(notifier),
             clock: time,
-            silent_after: Duration::from_secs(120),
-            policy: Arc::new(Policy::load(&[], &[]).unwrap()),
+            rules: Arc::new(crate::current::Current::new(Policy::load(&[], &[]).unwrap())),
         };
         let path = folder.file("socket");
         let listener = listen(&path).unwrap();
