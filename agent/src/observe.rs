@@ -8,6 +8,7 @@ pub mod breadcrumb;
 pub mod budget;
 mod commit;
 pub mod delta;
+mod life;
 mod listen;
 mod look;
 pub mod own;
@@ -86,6 +87,7 @@ pub struct Observer {
     host: Host,
     clock: Arc<dyn Clock>,
     link: ObserveEnd,
+    life: life::Life,
     watchers: Vec<Running>,
     schedule: Schedule,
     budget: Budget,
@@ -150,6 +152,7 @@ impl Observer {
             boot: Boot::of(&host, now),
             started: clock.now(),
             budget: Budget::new(cpu_share, meter),
+            life: life::Life::default(),
             breadcrumb: Breadcrumb::open(&state.folder, age),
             looks: opened.as_ref().map_or(0, State::look),
             pending: Pending::default(),
@@ -204,7 +207,9 @@ impl Observer {
             }
         }
         self.write_status(now);
-        self.next(self.clock.monotonic())
+        let now = self.clock.monotonic();
+        self.live(now);
+        self.next(now)
     }
 
     /// What is kept, unless it cannot be opened.
@@ -215,6 +220,8 @@ impl Observer {
 
     /// Steps until `stop` becomes readable, then says goodbye.
     pub fn run(&mut self, stop: BorrowedFd<'_>) {
+        // The first look may take minutes, and no boot waits for it.
+        self.life.manager.ready();
         loop {
             let next = self.step();
             if self.wait(next, stop) {
@@ -226,6 +233,7 @@ impl Observer {
 
     /// Writes what is left. Nothing is lost without it either, but the last minute of samples.
     pub fn end(&mut self) {
+        self.life.manager.stopping();
         let now = self.clock.monotonic();
         self.announce("agent_stopped", Severity::Info, "plumb-agent stopped on request");
         self.close(now);
@@ -247,7 +255,7 @@ impl Observer {
         let wants = self.wants.due();
         // After a storm of file events the kernel is listened to again.
         let hear = (self.deaf > now).then_some(self.deaf);
-        work.into_iter().chain(wants).chain(hear).fold(self.next_status, Duration::min)
+        work.into_iter().chain(wants).chain(hear).chain(self.due_alive()).fold(self.next_status, Duration::min)
     }
 
     /// When the record that is being filled is to be closed.

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 const FILE: &str = "status.json";
 /// Bytes of it that are read, at most.
 const LIMIT: u64 = 4 << 20;
+/// Fewer records that wait are not worth a word: some always do.
+const MANY: u64 = 10;
 /// It is padded by so much at least, to a multiple of a page.
 const SPARE: usize = 2 << 10;
 const PAGE: usize = 4 << 10;
@@ -154,6 +156,22 @@ fn escaped(text: &str) -> String {
 }
 
 impl Status {
+    /// How the agent is, in a line for the service manager: what is wrong if something is, else that it delivers.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let waits = match self.spool.records {
+            0..MANY => String::new(),
+            records => format!("; {records} records wait"),
+        };
+        match (&self.spool.waits, self.connection.state.as_str(), &self.connection.error) {
+            (Some(why), ..) => format!("nothing is observed: {why}"),
+            (None, "connected", _) => format!("connected to the collector{waits}"),
+            (None, "not_enrolled", _) => "observing; not enrolled: run plumb-agent enroll".to_owned(),
+            (None, _, Some(why)) => format!("not delivering: {why}{waits}"),
+            (None, _, None) => format!("trying to connect{waits}"),
+        }
+    }
+
     /// Replaces the file in a state folder.
     ///
     /// # Errors
@@ -294,6 +312,22 @@ mod tests {
         assert!(write(&endless).is_err());
         write(&status()).unwrap();
         assert_eq!(Status::read(folder.path()).unwrap().unwrap().0, status(), "nothing of the longer one is left");
+    }
+
+    #[test]
+    fn the_line_for_the_service_manager_says_what_is_wrong() {
+        let mut status = status();
+        assert_eq!(status.line(), "observing; not enrolled: run plumb-agent enroll");
+        status.connection.state = "connecting".to_owned();
+        assert_eq!(status.line(), "trying to connect");
+        status.connection.error = Some("connection refused".to_owned());
+        status.spool.records = 12;
+        assert_eq!(status.line(), "not delivering: connection refused; 12 records wait");
+        status.connection.state = "connected".to_owned();
+        status.spool.records = 9;
+        assert_eq!(status.line(), "connected to the collector");
+        status.spool.waits = Some("the disk is full".to_owned());
+        assert_eq!(status.line(), "nothing is observed: the disk is full");
     }
 
     #[test]

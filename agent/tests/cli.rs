@@ -203,6 +203,32 @@ fn an_agent_says_how_it_is_and_stops_when_it_is_asked_to() {
 }
 
 #[test]
+fn the_service_manager_hears_from_behind_the_sandbox_that_the_agent_is_ready_alive_and_stopping() {
+    let scene = Scene::new();
+    let socket = scene.0.join("notify");
+    let ear = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    ear.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut command = scene.command(&["run"]);
+    command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "30000000").env_remove("WATCHDOG_PID");
+    let agent = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut buffer = [0; 4096];
+    let mut heard = Vec::new();
+    let mut hear = |last: &str| {
+        while heard.last().is_none_or(|word| word != last) {
+            let length = ear.recv(&mut buffer).unwrap_or_else(|error| panic!("{error}: {heard:?}"));
+            heard.push(String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned());
+        }
+        heard.clone()
+    };
+    let words = hear("STATUS=observing; not enrolled: run plumb-agent enroll");
+    assert_eq!(words[0], "READY=1");
+    hear("WATCHDOG=1");
+    let ended = agent.stop();
+    assert!(err(&ended).contains("sandbox: seccomp on"), "{}", err(&ended));
+    hear("STOPPING=1");
+}
+
+#[test]
 fn only_the_owner_can_read_the_state() {
     use std::os::unix::fs::PermissionsExt;
     let scene = Scene::new();

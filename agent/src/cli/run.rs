@@ -18,6 +18,7 @@ use super::own::{identity, keep_to_ourselves};
 use super::{Configured, Done};
 use crate::host::{Host, Peek, sys};
 use crate::link::link;
+use crate::manager::Manager;
 use crate::observe::{Observer, Options};
 use crate::state::{self, disk};
 use crate::watcher::Spec;
@@ -37,6 +38,7 @@ pub(super) fn run(args: &Configured, root: &Path, specs: &[Spec]) -> anyhow::Res
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.with_context(|| format!("make the state folder {}", folder.display()))?;
     let stop = catch_signals().context("catch signals")?;
+    let manager = Manager::of_this_process();
     // From here on there is neither a way to write elsewhere nor to start a program. Nothing of the host was read yet,
     // and there is one thread, beside the one that locks itself up in its own way.
     let peek = Peek::start(sandbox::reader::lock);
@@ -60,7 +62,8 @@ pub(super) fn run(args: &Configured, root: &Path, specs: &[Spec]) -> anyhow::Res
         meter: sys::thread_cpu_time,
         link: observe_end,
         locked,
-    })?;
+    })?
+    .reporting_to(manager);
     let (stop_deliver, stopped) = watch::channel(false);
     let identity = identity(folder);
     let delivering = Builder::new().name("deliver".to_owned()).stack_size(STACK).spawn(move || {

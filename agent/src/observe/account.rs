@@ -21,7 +21,9 @@ impl Observer {
             self.next_give_back = now + GIVE_BACK;
             crate::host::sys::give_memory_back();
         }
-        self.save(&self.status());
+        let status = self.status();
+        self.save(&status);
+        self.life.manager.status(&status.line());
     }
 
     /// Writes it for the last time.

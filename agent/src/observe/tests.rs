@@ -1,6 +1,7 @@
 mod asked;
 mod faults;
 mod kept;
+mod life;
 mod urgent;
 
 use std::fs;
