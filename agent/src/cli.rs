@@ -4,6 +4,7 @@
 mod check;
 mod enroll;
 mod gather;
+mod grants;
 mod json;
 mod once;
 mod own;

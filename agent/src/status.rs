@@ -3,6 +3,7 @@
 //! It is replaced by rename, so a reader sees a whole one; it is not synced, since it is worth nothing after a crash. On a
 //! full disk, where it matters most, the one that is there is written over: it is padded, so that it takes no more room.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use plumb_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::host::grant::Rights;
 
 /// Name of the file in the state folder.
 const FILE: &str = "status.json";
@@ -45,6 +48,9 @@ pub struct Status {
     pub cost: Cost,
     /// What it has locked itself out of.
     pub sandbox: Sandbox,
+    /// What it may do beyond what any user may.
+    #[serde(default)]
+    pub rights: Rights,
     /// Why file events do not bring all looks forward, if they do not.
     pub file_events: Option<String>,
     /// Each watcher.
@@ -120,6 +126,9 @@ pub struct Watched {
     pub cpu_seconds: f64,
     /// Rows that stand.
     pub facts: usize,
+    /// Rows and columns that it could not see in its last look for want of a right, by capability.
+    #[serde(default)]
+    pub withheld: BTreeMap<String, usize>,
     /// What it could not see.
     pub problems: Vec<Problem>,
 }
@@ -269,6 +278,7 @@ pub(crate) mod testing {
             spool: Spool::default(),
             cost: Cost::default(),
             sandbox: Sandbox::default(),
+            rights: Rights::default(),
             file_events: None,
             watchers: Vec::new(),
         }

@@ -7,6 +7,7 @@ use plumb_proto::model::{Severity, Value};
 use plumb_proto::untrusted::Untrusted;
 
 use super::{Databases, Instance, Owners, Product, UPGRADE, size};
+use crate::host::grant::Right;
 use crate::provenance::System;
 use crate::tables::DATABASE;
 use crate::watcher::Look;
@@ -15,7 +16,6 @@ use crate::watcher::Look;
 const SIZE: Duration = Duration::from_secs(600);
 /// No size of a data folder is begun after this much of a look.
 const SIZES: Duration = Duration::from_secs(2);
-const PROCESS_HINT: &str = "run the agent as root or grant it CAP_SYS_PTRACE";
 
 impl Databases {
     pub(super) fn tell(&mut self, product: &dyn Product, look: &mut Look<'_>, now: Duration) {
@@ -110,7 +110,7 @@ impl Databases {
         }
         if let Some(why) = &self.found.hidden {
             for column in ["running", "running_version"] {
-                look.unknown(&DATABASE, key, column, why, PROCESS_HINT);
+                look.unknown(&DATABASE, key, column, why, Right::Processes.hint(look.host));
             }
             return;
         }

@@ -8,6 +8,7 @@ use plumb_proto::untrusted::Untrusted;
 use super::find::{Binary, Found, Server};
 use super::{Instance, Product};
 use crate::host::binary::{Finding, LIMIT};
+use crate::host::grant::Right;
 use crate::host::packages::Package;
 use crate::host::{Host, Identity};
 
@@ -72,7 +73,7 @@ impl Versions {
             match finding {
                 Finding::Version(version) => return Ok(Some(version)),
                 Finding::Nothing => {}
-                Finding::Unreadable(why) => reason = (why, "run the agent as root or grant it CAP_DAC_READ_SEARCH"),
+                Finding::Unreadable(why) => reason = (why, Right::Files.hint(host)),
             }
         }
         match instance

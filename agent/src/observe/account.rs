@@ -6,6 +6,7 @@ use plumb_proto::model::Outcome;
 
 use super::look::Running;
 use super::{GIVE_BACK, Observer, STATUS};
+use crate::host::grant::Rights;
 use crate::state::State;
 use crate::state::frames::LinkState;
 use crate::status::{Connection, Cost, Problem, Spool, Status, Watched};
@@ -50,6 +51,7 @@ impl Observer {
             spool: self.spool(),
             cost: Cost::own(),
             sandbox: self.locked.status(),
+            rights: Rights::own(),
             file_events: self.asleep.clone().or_else(|| self.wake.as_ref()?.degraded().map(str::to_owned)),
             watchers: self.watchers.iter().map(watched).collect(),
         }
@@ -95,6 +97,7 @@ fn watched(running: &Running) -> Watched {
         outcome: outcome.map(str::to_owned),
         cpu_seconds: running.used.as_secs_f64(),
         facts: running.delta.rows(),
+        withheld: running.withheld.clone(),
         problems: problems.iter().map(|problem| Problem::new(name, problem)).collect(),
     }
 }
