@@ -3,6 +3,7 @@
 
 mod check;
 mod enroll;
+mod found;
 mod gather;
 mod grants;
 mod json;
