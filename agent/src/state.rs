@@ -150,6 +150,11 @@ impl State {
     }
 
     fn begin_anew(options: &Options, old: Option<&Identity>, why: &str, passed: Duration) -> Result<Self, StateError> {
+        let unsent = old.map_or(0, |old| (old.next_seq - 1).saturating_sub(old.acked_seq));
+        let why = &match unsent {
+            0 => why.to_owned(),
+            _ => format!("{why}; {unsent} records that were not acknowledged are in state.db.damaged"),
+        };
         tracing::error!("the state is set aside as state.db.damaged, a new one begins: {why}");
         database::set_aside(&options.folder)?;
         let begun = database::open(&options.folder, PREDECESSOR)
