@@ -47,8 +47,6 @@ use wake::Wake;
 const TOGETHER: Duration = Duration::from_millis(500);
 /// The status file is written so often.
 const STATUS: Duration = Duration::from_secs(10);
-/// The allocator gives pages back this often: each time costs more than a look at the disks.
-const GIVE_BACK: Duration = Duration::from_secs(60);
 
 /// A watcher with its rhythm.
 pub struct Assigned {
@@ -113,7 +111,7 @@ pub struct Observer {
     locked: Locked,
     started: Timestamp,
     next_status: Duration,
-    next_give_back: Duration,
+    heap: account::Heap,
 }
 
 /// When this machine started, as far as it tells.
@@ -163,7 +161,7 @@ impl Observer {
             series_full: false,
             deaf: Duration::ZERO,
             next_status: now,
-            next_give_back: now,
+            heap: account::Heap::default(),
             state: opened,
             options: state,
             host,

@@ -79,6 +79,11 @@ impl Running {
         self.watcher.bell().filter(|_| !self.rung)
     }
 
+    /// Whether a look goes on that is longer than a slice.
+    pub(super) fn goes_on(&self) -> bool {
+        self.look.is_some()
+    }
+
     /// Its bell was heard.
     pub(super) fn heard(&mut self) {
         self.rung = true;
