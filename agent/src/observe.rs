@@ -14,6 +14,7 @@ mod look;
 pub mod own;
 pub mod pending;
 mod problems;
+pub mod reload;
 pub mod schedule;
 pub mod split;
 mod stored;
@@ -109,6 +110,8 @@ pub struct Observer {
     series_full: bool,
     boot: Boot,
     locked: Locked,
+    /// Why new settings were not taken over, if they were not.
+    refused: Option<String>,
     started: Timestamp,
     next_status: Duration,
     heap: account::Heap,
@@ -141,10 +144,7 @@ impl Observer {
         for running in &watchers {
             schedule.add(&name, running.spec.name, running.every, now);
         }
-        let (wake, asleep) = match Wake::new() {
-            Ok(wake) => (Some(wake), None),
-            Err(error) => (None, Some(format!("inotify: {error}"))),
-        };
+        let (wake, asleep) = reload::listen();
         let age = opened.as_ref().map_or(Duration::ZERO, |state| state.age(now));
         let mut observer = Self {
             boot: Boot::of(&host, now),
@@ -159,6 +159,7 @@ impl Observer {
             connection: LinkState::NotEnrolled,
             refused_acks: 0,
             series_full: false,
+            refused: None,
             deaf: Duration::ZERO,
             next_status: now,
             heap: account::Heap::default(),
@@ -216,17 +217,16 @@ impl Observer {
         self.state.as_ref()
     }
 
-    /// Steps until `stop` becomes readable, then says goodbye.
-    pub fn run(&mut self, stop: BorrowedFd<'_>) {
+    /// Steps until `wanted` becomes readable: then call [`Observer::end`], or go on with this.
+    pub fn run(&mut self, wanted: BorrowedFd<'_>) {
         // The first look may take minutes, and no boot waits for it.
         self.life.manager.ready();
         loop {
             let next = self.step();
-            if self.wait(next, stop) {
-                break;
+            if self.wait(next, wanted) {
+                return;
             }
         }
-        self.end();
     }
 
     /// Writes what is left. Nothing is lost without it either, but the last minute of samples.

@@ -245,6 +245,11 @@ impl State {
         self.dictionary.table_named(&table.name).is_some_and(|(_, known)| known == table)
     }
 
+    /// Records may take this many bytes from now on.
+    pub fn bound(&mut self, bytes: u64) {
+        self.options.bound = bytes.clamp(*BOUNDS.start(), *BOUNDS.end());
+    }
+
     /// True when a series has its number.
     #[must_use]
     pub fn knows(&self, series: &plumb_proto::model::Series) -> bool {

@@ -53,6 +53,9 @@ pub struct Status {
     pub rights: Rights,
     /// Why file events do not bring all looks forward, if they do not.
     pub file_events: Option<String>,
+    /// Why the configuration as it is now is not in force, if it is not.
+    #[serde(default)]
+    pub refused: Option<String>,
     /// Each watcher.
     pub watchers: Vec<Watched>,
 }
@@ -172,6 +175,9 @@ impl Status {
             0..MANY => String::new(),
             records => format!("; {records} records wait"),
         };
+        if let Some(why) = &self.refused {
+            return format!("the configuration has mistakes, the one before holds: {why}");
+        }
         match (&self.spool.waits, self.connection.state.as_str(), &self.connection.error) {
             (Some(why), ..) => format!("nothing is observed: {why}"),
             (None, "connected", _) => format!("connected to the collector{waits}"),
@@ -280,6 +286,7 @@ pub(crate) mod testing {
             sandbox: Sandbox::default(),
             rights: Rights::default(),
             file_events: None,
+            refused: None,
             watchers: Vec::new(),
         }
     }
@@ -338,6 +345,8 @@ mod tests {
         assert_eq!(status.line(), "connected to the collector");
         status.spool.waits = Some("the disk is full".to_owned());
         assert_eq!(status.line(), "nothing is observed: the disk is full");
+        status.refused = Some("agent.toml:1: no".to_owned());
+        assert_eq!(status.line(), "the configuration has mistakes, the one before holds: agent.toml:1: no");
     }
 
     #[test]

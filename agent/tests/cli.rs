@@ -229,6 +229,56 @@ fn the_service_manager_hears_from_behind_the_sandbox_that_the_agent_is_ready_ali
 }
 
 #[test]
+fn a_running_agent_reads_its_configuration_again_when_asked_and_keeps_the_old_one_over_a_mistake() {
+    let scene = Scene::new();
+    let socket = scene.0.join("notify");
+    let ear = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    ear.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut command = scene.command(&["run"]);
+    command.env("NOTIFY_SOCKET", &socket);
+    let agent = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let hear = |wanted: &str| {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = ear.recv(&mut buffer).unwrap_or_else(|error| panic!("{wanted}: {error}"));
+            if String::from_utf8_lossy(&buffer[..length]).starts_with(wanted) {
+                return;
+            }
+        }
+    };
+    hear("READY=1");
+    let reload = |config: &str| {
+        scene.write("agent.toml", &format!("state_dir = \"{}\"\n{config}", scene.state().display()));
+        kill(Pid::from_raw(i32::try_from(agent.0.id()).unwrap()), Signal::SIGHUP).unwrap();
+        hear("RELOADING=1\nMONOTONIC_USEC=");
+        hear("READY=1");
+    };
+    let every = || {
+        // Not by the command: it reads the configuration, mistakes and all.
+        let text = fs::read(scene.state().join("status.json")).unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let watchers = status["watchers"].as_array().unwrap().clone();
+        watchers.iter().find(|each| each["name"] == "php").map(|each| each["every_seconds"].clone())
+    };
+    reload("[php]\nevery = \"77s\"\n");
+    let seconds = |seconds: u32| Some(serde_json::Value::from(seconds));
+    let end = Instant::now() + Duration::from_secs(20);
+    while every() != seconds(77) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(every(), seconds(77));
+    reload("[php]\nevery = 3\n");
+    hear("STATUS=the configuration has mistakes, the one before holds: ");
+    assert_eq!(every(), seconds(77));
+    reload("[php]\nenabled = false\n");
+    hear("STATUS=observing");
+    assert_eq!(every(), None);
+    let ended = agent.stop();
+    assert_eq!(ended.status.code(), Some(0), "{}", err(&ended));
+    assert!(err(&ended).contains("agent.toml:3: "), "{}", err(&ended));
+}
+
+#[test]
 fn only_the_owner_can_read_the_state() {
     use std::os::unix::fs::PermissionsExt;
     let scene = Scene::new();

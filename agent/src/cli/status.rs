@@ -108,6 +108,10 @@ pub(super) fn lines(status: &Status) -> Vec<(&'static str, String)> {
             None => "trying to connect".to_owned(),
         },
     };
+    let mut lines = vec![("connection", said)];
+    if let Some(why) = &status.refused {
+        lines.push(("settings", format!("the configuration has mistakes, the one before holds: {why}")));
+    }
     let spool = &status.spool;
     let waits = format!(
         "{} records, {} of {} wait; acknowledged up to {} of {}",
@@ -118,7 +122,7 @@ pub(super) fn lines(status: &Status) -> Vec<(&'static str, String)> {
         spool.written
     );
     let cost = &status.cost;
-    let mut lines = vec![("connection", said), ("spool", waits)];
+    lines.push(("spool", waits));
     if let Some(why) = &spool.waits {
         lines.push(("paused", format!("nothing is observed: {why}")));
     }
@@ -176,7 +180,9 @@ mod tests {
         status.spool.waits = Some("the disk is full".to_owned());
         status.spool.refused_acks = 2;
         status.file_events = Some("no watches left".to_owned());
-        let wrong = ["connection", "spool", "paused", "reserve", "acks", "cost", "sandbox", "rights", "events"];
+        status.refused = Some("agent.toml:3: no".to_owned());
+        let wrong =
+            ["connection", "settings", "spool", "paused", "reserve", "acks", "cost", "sandbox", "rights", "events"];
         assert_eq!(labels(&status), wrong);
     }
 }

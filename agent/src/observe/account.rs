@@ -76,6 +76,7 @@ impl Observer {
             sandbox: self.locked.status(),
             rights: Rights::own(),
             file_events: self.asleep.clone().or_else(|| self.wake.as_ref()?.degraded().map(str::to_owned)),
+            refused: self.refused.clone(),
             watchers: self.watchers.iter().map(watched).collect(),
         }
     }

@@ -79,6 +79,11 @@ impl Running {
         self.watcher.bell().filter(|_| !self.rung)
     }
 
+    /// Paths whose change brings its look forward.
+    pub(super) fn wake_on(&self) -> Vec<PathBuf> {
+        self.watcher.wake_on()
+    }
+
     /// Whether a look goes on that is longer than a slice.
     pub(super) fn goes_on(&self) -> bool {
         self.look.is_some()

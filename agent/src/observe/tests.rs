@@ -2,6 +2,7 @@ mod asked;
 mod faults;
 mod kept;
 mod life;
+mod reload;
 mod urgent;
 
 use std::fs;
