@@ -3,7 +3,9 @@
 
 mod check;
 mod enroll;
+mod found;
 mod gather;
+mod grants;
 mod json;
 mod once;
 mod own;

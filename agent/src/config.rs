@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::observe::Assigned;
+use crate::observe::reload::{Change, Changes};
 use crate::state;
 use crate::watcher::Spec;
 use file::Settings;
@@ -135,17 +136,43 @@ impl Config {
         }
     }
 
+    /// What changes for an observer that was started with the configuration `before`.
+    ///
+    /// # Errors
+    /// As [`Config::assigned`].
+    pub fn since(&self, before: &Self) -> anyhow::Result<Changes> {
+        let same = |each: &Configured| {
+            let old = before.watchers.iter().find(|old| old.spec.name == each.spec.name);
+            old.is_some_and(|old| old.enabled && (old.every, &old.settings) == (each.every, &each.settings))
+        };
+        let change = |each: &Configured| match same(each) {
+            true => Ok(Change::Keep(each.spec.name)),
+            false => each.assign().map(Change::Take),
+        };
+        let watchers = self.watchers.iter().filter(|each| each.enabled).map(change);
+        let moved = self.state_dir != before.state_dir;
+        let later = || format!("state_dir = \"{}\" holds after a restart", self.state_dir.display());
+        Ok(Changes {
+            watchers: watchers.collect::<anyhow::Result<_>>()?,
+            record_every: self.record_every,
+            cpu_share: self.cpu_share,
+            bound: self.spool_bytes,
+            later: moved.then(later),
+        })
+    }
+
     /// Makes the watchers that are enabled.
     ///
     /// # Errors
     /// A watcher refuses its settings; they were tried when they were loaded.
     pub fn assigned(&self) -> anyhow::Result<Vec<Assigned>> {
-        let enabled = self.watchers.iter().filter(|each| each.enabled);
-        let make = |each: &Configured| -> anyhow::Result<Assigned> {
-            let watcher = each.spec.make(each.settings.clone())?;
-            Ok(Assigned { spec: each.spec, every: each.every, watcher })
-        };
-        enabled.map(make).collect()
+        self.watchers.iter().filter(|each| each.enabled).map(Configured::assign).collect()
+    }
+}
+
+impl Configured {
+    fn assign(&self) -> anyhow::Result<Assigned> {
+        Ok(Assigned { spec: self.spec, every: self.every, watcher: self.spec.make(self.settings.clone())? })
     }
 }
 

@@ -21,7 +21,7 @@ use rustls::{AlertDescription, CertificateError, Error};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::link::DeliverEnd;
+use crate::link::{DeliverEnd, Pulse};
 use crate::state::frames::{LinkState, ToDeliver, ToObserve};
 use backoff::Backoff;
 use identity::Identity;
@@ -36,6 +36,8 @@ const PORT: u16 = 7443;
 const ENROLLED_YET: Duration = Duration::from_secs(5);
 /// Observe answers within this time, or is asked again.
 const OBSERVE_TIME: Duration = Duration::from_secs(5);
+/// A sign of life is given this often.
+const BEAT: Duration = Duration::from_secs(10);
 /// The same trouble is told to the log again after this long.
 const SAY_AGAIN: Duration = Duration::from_secs(60 * 60);
 
@@ -50,6 +52,7 @@ pub fn run(
     stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
+    let pulse = link.pulse();
     let time = Arc::new(TrustedTime::new(clock.clone()));
     let deliver = Deliver {
         link,
@@ -63,9 +66,24 @@ pub fn run(
         said: None,
         clock_told: false,
     };
-    runtime.block_on(deliver.run());
+    runtime.block_on(async {
+        tokio::select! {
+            () = deliver.run() => {}
+            () = beat(&pulse) => {}
+        }
+    });
     runtime.shutdown_background(); // a name look-up may still hang
     Ok(())
+}
+
+/// Gives signs of life for as long as this thread gets round to it: all that deliver waits for has a deadline of its own,
+/// so what can hang is the thread.
+async fn beat(pulse: &Pulse) {
+    let mut beats = tokio::time::interval(BEAT);
+    loop {
+        beats.tick().await;
+        pulse.beat();
+    }
 }
 
 /// The agent's loop: connect, deliver, wait, again.

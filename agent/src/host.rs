@@ -11,6 +11,7 @@ pub mod descriptors;
 mod error;
 mod examine;
 mod file;
+pub mod grant;
 pub mod journal;
 mod locks;
 mod meta;

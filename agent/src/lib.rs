@@ -9,6 +9,7 @@ pub mod host;
 pub mod kept;
 pub mod link;
 pub mod log;
+pub mod manager;
 pub mod observe;
 pub mod provenance;
 pub mod sandbox;

@@ -5,6 +5,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::mpsc;
@@ -24,6 +25,7 @@ pub struct ObserveEnd {
     frames: mpsc::Receiver<ToObserve>,
     deliver: mpsc::Sender<ToDeliver>,
     bell: Arc<EventFd>,
+    beats: Arc<AtomicU64>,
 }
 
 /// The end that deliver holds.
@@ -32,6 +34,7 @@ pub struct DeliverEnd {
     frames: mpsc::Receiver<ToDeliver>,
     observe: mpsc::Sender<ToObserve>,
     bell: Arc<EventFd>,
+    beats: Arc<AtomicU64>,
 }
 
 /// Makes a channel.
@@ -42,9 +45,10 @@ pub fn link() -> std::io::Result<(ObserveEnd, DeliverEnd)> {
     let bell = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
     let (observe, from_deliver) = mpsc::channel(TO_OBSERVE);
     let (deliver, from_observe) = mpsc::channel(TO_DELIVER);
+    let beats = Arc::new(AtomicU64::new(0));
     Ok((
-        ObserveEnd { frames: from_deliver, deliver, bell: bell.clone() },
-        DeliverEnd { frames: from_observe, observe, bell },
+        ObserveEnd { frames: from_deliver, deliver, bell: bell.clone(), beats: beats.clone() },
+        DeliverEnd { frames: from_observe, observe, bell, beats },
     ))
 }
 
@@ -71,6 +75,12 @@ impl ObserveEnd {
         self.bell.as_fd()
     }
 
+    /// Signs of life of deliver so far. It gives one without a frame, so that nobody is woken for it.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        self.beats.load(Ordering::Relaxed)
+    }
+
     /// Makes the bell silent until the next frame. Call it before the frames are taken, not after.
     pub fn quiet(&self) {
         // Fails only when it was not ringing.
@@ -87,9 +97,26 @@ impl DeliverEnd {
         sent
     }
 
+    /// A handle for signs of life, to be given from the thread that delivers.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        Pulse(self.beats.clone())
+    }
+
     /// The next frame from observe, `None` when it has gone: say goodbye to the collector.
     pub async fn recv(&mut self) -> Option<ToDeliver> {
         self.frames.recv().await
+    }
+}
+
+/// See [`DeliverEnd::pulse`].
+#[derive(Debug)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// Deliver is alive.
+    pub fn beat(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 

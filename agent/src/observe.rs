@@ -8,11 +8,13 @@ pub mod breadcrumb;
 pub mod budget;
 mod commit;
 pub mod delta;
+mod life;
 mod listen;
 mod look;
 pub mod own;
 pub mod pending;
 mod problems;
+pub mod reload;
 pub mod schedule;
 pub mod split;
 mod stored;
@@ -46,8 +48,6 @@ use wake::Wake;
 const TOGETHER: Duration = Duration::from_millis(500);
 /// The status file is written so often.
 const STATUS: Duration = Duration::from_secs(10);
-/// The allocator gives pages back this often: each time costs more than a look at the disks.
-const GIVE_BACK: Duration = Duration::from_secs(60);
 
 /// A watcher with its rhythm.
 pub struct Assigned {
@@ -86,6 +86,7 @@ pub struct Observer {
     host: Host,
     clock: Arc<dyn Clock>,
     link: ObserveEnd,
+    life: life::Life,
     watchers: Vec<Running>,
     schedule: Schedule,
     budget: Budget,
@@ -109,9 +110,11 @@ pub struct Observer {
     series_full: bool,
     boot: Boot,
     locked: Locked,
+    /// Why new settings were not taken over, if they were not.
+    refused: Option<String>,
     started: Timestamp,
     next_status: Duration,
-    next_give_back: Duration,
+    heap: account::Heap,
 }
 
 /// When this machine started, as far as it tells.
@@ -141,15 +144,13 @@ impl Observer {
         for running in &watchers {
             schedule.add(&name, running.spec.name, running.every, now);
         }
-        let (wake, asleep) = match Wake::new() {
-            Ok(wake) => (Some(wake), None),
-            Err(error) => (None, Some(format!("inotify: {error}"))),
-        };
+        let (wake, asleep) = reload::listen();
         let age = opened.as_ref().map_or(Duration::ZERO, |state| state.age(now));
         let mut observer = Self {
             boot: Boot::of(&host, now),
             started: clock.now(),
             budget: Budget::new(cpu_share, meter),
+            life: life::Life::default(),
             breadcrumb: Breadcrumb::open(&state.folder, age),
             looks: opened.as_ref().map_or(0, State::look),
             pending: Pending::default(),
@@ -158,9 +159,10 @@ impl Observer {
             connection: LinkState::NotEnrolled,
             refused_acks: 0,
             series_full: false,
+            refused: None,
             deaf: Duration::ZERO,
             next_status: now,
-            next_give_back: now,
+            heap: account::Heap::default(),
             state: opened,
             options: state,
             host,
@@ -204,7 +206,9 @@ impl Observer {
             }
         }
         self.write_status(now);
-        self.next(self.clock.monotonic())
+        let now = self.clock.monotonic();
+        self.live(now);
+        self.next(now)
     }
 
     /// What is kept, unless it cannot be opened.
@@ -213,19 +217,21 @@ impl Observer {
         self.state.as_ref()
     }
 
-    /// Steps until `stop` becomes readable, then says goodbye.
-    pub fn run(&mut self, stop: BorrowedFd<'_>) {
+    /// Steps until `wanted` becomes readable: then call [`Observer::end`], or go on with this.
+    pub fn run(&mut self, wanted: BorrowedFd<'_>) {
+        // The first look may take minutes, and no boot waits for it.
+        self.life.manager.ready();
         loop {
             let next = self.step();
-            if self.wait(next, stop) {
-                break;
+            if self.wait(next, wanted) {
+                return;
             }
         }
-        self.end();
     }
 
     /// Writes what is left. Nothing is lost without it either, but the last minute of samples.
     pub fn end(&mut self) {
+        self.life.manager.stopping();
         let now = self.clock.monotonic();
         self.announce("agent_stopped", Severity::Info, "plumb-agent stopped on request");
         self.close(now);
@@ -247,7 +253,7 @@ impl Observer {
         let wants = self.wants.due();
         // After a storm of file events the kernel is listened to again.
         let hear = (self.deaf > now).then_some(self.deaf);
-        work.into_iter().chain(wants).chain(hear).fold(self.next_status, Duration::min)
+        work.into_iter().chain(wants).chain(hear).chain(self.due_alive()).fold(self.next_status, Duration::min)
     }
 
     /// When the record that is being filled is to be closed.

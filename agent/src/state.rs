@@ -150,6 +150,11 @@ impl State {
     }
 
     fn begin_anew(options: &Options, old: Option<&Identity>, why: &str, passed: Duration) -> Result<Self, StateError> {
+        let unsent = old.map_or(0, |old| (old.next_seq - 1).saturating_sub(old.acked_seq));
+        let why = &match unsent {
+            0 => why.to_owned(),
+            _ => format!("{why}; {unsent} records that were not acknowledged are in state.db.damaged"),
+        };
         tracing::error!("the state is set aside as state.db.damaged, a new one begins: {why}");
         database::set_aside(&options.folder)?;
         let begun = database::open(&options.folder, PREDECESSOR)
@@ -238,6 +243,11 @@ impl State {
     #[must_use]
     pub fn declares(&self, table: &TableDecl) -> bool {
         self.dictionary.table_named(&table.name).is_some_and(|(_, known)| known == table)
+    }
+
+    /// Records may take this many bytes from now on.
+    pub fn bound(&mut self, bytes: u64) {
+        self.options.bound = bytes.clamp(*BOUNDS.start(), *BOUNDS.end());
     }
 
     /// True when a series has its number.

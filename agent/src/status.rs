@@ -3,6 +3,7 @@
 //! It is replaced by rename, so a reader sees a whole one; it is not synced, since it is worth nothing after a crash. On a
 //! full disk, where it matters most, the one that is there is written over: it is padded, so that it takes no more room.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -12,10 +13,14 @@ use std::time::Duration;
 use plumb_proto::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::host::grant::Rights;
+
 /// Name of the file in the state folder.
 const FILE: &str = "status.json";
 /// Bytes of it that are read, at most.
 const LIMIT: u64 = 4 << 20;
+/// Fewer records that wait are not worth a word: some always do.
+const MANY: u64 = 10;
 /// It is padded by so much at least, to a multiple of a page.
 const SPARE: usize = 2 << 10;
 const PAGE: usize = 4 << 10;
@@ -43,8 +48,14 @@ pub struct Status {
     pub cost: Cost,
     /// What it has locked itself out of.
     pub sandbox: Sandbox,
+    /// What it may do beyond what any user may.
+    #[serde(default)]
+    pub rights: Rights,
     /// Why file events do not bring all looks forward, if they do not.
     pub file_events: Option<String>,
+    /// Why the configuration as it is now is not in force, if it is not.
+    #[serde(default)]
+    pub refused: Option<String>,
     /// Each watcher.
     pub watchers: Vec<Watched>,
 }
@@ -118,6 +129,9 @@ pub struct Watched {
     pub cpu_seconds: f64,
     /// Rows that stand.
     pub facts: usize,
+    /// Rows and columns that it could not see in its last look for want of a right, by capability.
+    #[serde(default)]
+    pub withheld: BTreeMap<String, usize>,
     /// What it could not see.
     pub problems: Vec<Problem>,
 }
@@ -154,6 +168,25 @@ fn escaped(text: &str) -> String {
 }
 
 impl Status {
+    /// How the agent is, in a line for the service manager: what is wrong if something is, else that it delivers.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let waits = match self.spool.records {
+            0..MANY => String::new(),
+            records => format!("; {records} records wait"),
+        };
+        if let Some(why) = &self.refused {
+            return format!("the configuration has mistakes, the one before holds: {why}");
+        }
+        match (&self.spool.waits, self.connection.state.as_str(), &self.connection.error) {
+            (Some(why), ..) => format!("nothing is observed: {why}"),
+            (None, "connected", _) => format!("connected to the collector{waits}"),
+            (None, "not_enrolled", _) => "observing; not enrolled: run plumb-agent enroll".to_owned(),
+            (None, _, Some(why)) => format!("not delivering: {why}{waits}"),
+            (None, _, None) => format!("trying to connect{waits}"),
+        }
+    }
+
     /// Replaces the file in a state folder.
     ///
     /// # Errors
@@ -251,7 +284,9 @@ pub(crate) mod testing {
             spool: Spool::default(),
             cost: Cost::default(),
             sandbox: Sandbox::default(),
+            rights: Rights::default(),
             file_events: None,
+            refused: None,
             watchers: Vec::new(),
         }
     }
@@ -294,6 +329,24 @@ mod tests {
         assert!(write(&endless).is_err());
         write(&status()).unwrap();
         assert_eq!(Status::read(folder.path()).unwrap().unwrap().0, status(), "nothing of the longer one is left");
+    }
+
+    #[test]
+    fn the_line_for_the_service_manager_says_what_is_wrong() {
+        let mut status = status();
+        assert_eq!(status.line(), "observing; not enrolled: run plumb-agent enroll");
+        status.connection.state = "connecting".to_owned();
+        assert_eq!(status.line(), "trying to connect");
+        status.connection.error = Some("connection refused".to_owned());
+        status.spool.records = 12;
+        assert_eq!(status.line(), "not delivering: connection refused; 12 records wait");
+        status.connection.state = "connected".to_owned();
+        status.spool.records = 9;
+        assert_eq!(status.line(), "connected to the collector");
+        status.spool.waits = Some("the disk is full".to_owned());
+        assert_eq!(status.line(), "nothing is observed: the disk is full");
+        status.refused = Some("agent.toml:1: no".to_owned());
+        assert_eq!(status.line(), "the configuration has mistakes, the one before holds: agent.toml:1: no");
     }
 
     #[test]

@@ -203,6 +203,82 @@ fn an_agent_says_how_it_is_and_stops_when_it_is_asked_to() {
 }
 
 #[test]
+fn the_service_manager_hears_from_behind_the_sandbox_that_the_agent_is_ready_alive_and_stopping() {
+    let scene = Scene::new();
+    let socket = scene.0.join("notify");
+    let ear = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    ear.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut command = scene.command(&["run"]);
+    command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "30000000").env_remove("WATCHDOG_PID");
+    let agent = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut buffer = [0; 4096];
+    let mut heard = Vec::new();
+    let mut hear = |last: &str| {
+        while heard.last().is_none_or(|word| word != last) {
+            let length = ear.recv(&mut buffer).unwrap_or_else(|error| panic!("{error}: {heard:?}"));
+            heard.push(String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned());
+        }
+        heard.clone()
+    };
+    let words = hear("STATUS=observing; not enrolled: run plumb-agent enroll");
+    assert_eq!(words[0], "READY=1");
+    hear("WATCHDOG=1");
+    let ended = agent.stop();
+    assert!(err(&ended).contains("sandbox: seccomp on"), "{}", err(&ended));
+    hear("STOPPING=1");
+}
+
+#[test]
+fn a_running_agent_reads_its_configuration_again_when_asked_and_keeps_the_old_one_over_a_mistake() {
+    let scene = Scene::new();
+    let socket = scene.0.join("notify");
+    let ear = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    ear.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut command = scene.command(&["run"]);
+    command.env("NOTIFY_SOCKET", &socket);
+    let agent = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let hear = |wanted: &str| {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = ear.recv(&mut buffer).unwrap_or_else(|error| panic!("{wanted}: {error}"));
+            if String::from_utf8_lossy(&buffer[..length]).starts_with(wanted) {
+                return;
+            }
+        }
+    };
+    hear("READY=1");
+    let reload = |config: &str| {
+        scene.write("agent.toml", &format!("state_dir = \"{}\"\n{config}", scene.state().display()));
+        kill(Pid::from_raw(i32::try_from(agent.0.id()).unwrap()), Signal::SIGHUP).unwrap();
+        hear("RELOADING=1\nMONOTONIC_USEC=");
+        hear("READY=1");
+    };
+    let every = || {
+        // Not by the command: it reads the configuration, mistakes and all.
+        let text = fs::read(scene.state().join("status.json")).unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let watchers = status["watchers"].as_array().unwrap().clone();
+        watchers.iter().find(|each| each["name"] == "php").map(|each| each["every_seconds"].clone())
+    };
+    reload("[php]\nevery = \"77s\"\n");
+    let seconds = |seconds: u32| Some(serde_json::Value::from(seconds));
+    let end = Instant::now() + Duration::from_secs(20);
+    while every() != seconds(77) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(every(), seconds(77));
+    reload("[php]\nevery = 3\n");
+    hear("STATUS=the configuration has mistakes, the one before holds: ");
+    assert_eq!(every(), seconds(77));
+    reload("[php]\nenabled = false\n");
+    hear("STATUS=observing");
+    assert_eq!(every(), None);
+    let ended = agent.stop();
+    assert_eq!(ended.status.code(), Some(0), "{}", err(&ended));
+    assert!(err(&ended).contains("agent.toml:3: "), "{}", err(&ended));
+}
+
+#[test]
 fn only_the_owner_can_read_the_state() {
     use std::os::unix::fs::PermissionsExt;
     let scene = Scene::new();
@@ -259,4 +335,64 @@ fn a_token_is_asked_for_by_file_and_what_is_none_is_refused() {
     let output = scene.run(&args);
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("this is no token"), "{}", err(&output));
+}
+
+#[test]
+fn what_root_makes_when_it_enrols_belongs_to_the_owner_of_the_state_folder() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    if !nix::unistd::geteuid().is_root() {
+        return; // only root makes files for others
+    }
+    let scene = Scene::new();
+    // The owner comes through to its folder, as it does to /var/lib.
+    fs::set_permissions(&scene.0, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(scene.state()).unwrap();
+    fs::set_permissions(scene.state(), fs::Permissions::from_mode(0o700)).unwrap();
+    chown(scene.state(), Some(54_321), Some(54_322)).unwrap();
+    scene.write("host/etc/hostname", "web1\n");
+    scene.write("token", &format!("v1.{}.{}.{}\n", "0a".repeat(16), "0b".repeat(32), "0c".repeat(32)));
+    fs::set_permissions(scene.0.join("token"), fs::Permissions::from_mode(0o600)).unwrap();
+    let file = scene.0.join("token");
+    let args = ["enroll", "--collector", "https://127.0.0.1:1", "--token-file", file.to_str().unwrap()];
+    let output = scene.run(&args);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("refused"), "{}", err(&output));
+    let identity = scene.state().join("identity");
+    for path in [identity.clone(), identity.join("enroll.key")] {
+        let meta = fs::metadata(&path).unwrap();
+        assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o077), (54_321, 54_322, 0), "{}", path.display());
+    }
+    // A link that the owner has put there leads root nowhere.
+    fs::remove_dir_all(&identity).unwrap();
+    let elsewhere = scene.0.join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &identity).unwrap();
+    let output = scene.run(&args);
+    assert!(err(&output).contains("ermission denied"), "{}", err(&output));
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+}
+
+#[test]
+fn a_service_that_may_not_look_into_processes_is_told_which_line_lets_it() {
+    let scene = Scene::new();
+    fs::create_dir_all(scene.0.join("host/usr/bin")).unwrap();
+    scene.write("host/usr/bin/php8.2", "\x7fELF\0X-Powered-By: PHP/8.2.1\0");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(scene.0.join("host/usr/bin/php8.2"), mode).unwrap();
+    let agent = scene.start();
+    let end = Instant::now() + Duration::from_secs(30);
+    let check = loop {
+        let check = json(&scene.run(&["check", "--json"]));
+        if check["grants"].as_array().is_some_and(|grants| !grants.is_empty()) {
+            break check;
+        }
+        assert!(Instant::now() < end, "{check:#}");
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    assert_eq!(check["grants"][0]["capability"], "CAP_SYS_PTRACE");
+    assert!(check["service"]["rights"]["sys_ptrace"].is_boolean());
+    let page = out(&scene.command(&["check"]).env("COLUMNS", "60").output().unwrap());
+    let line = page.lines().find(|line| line.starts_with("mkdir -p /etc/systemd/system/plumb-agent.service.d && "));
+    assert!(line.is_some_and(|line| line.ends_with("systemctl restart plumb-agent")), "{page}");
+    drop(agent);
 }

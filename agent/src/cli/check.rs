@@ -8,12 +8,14 @@ use plumb_proto::time::SystemClock;
 use serde::Serialize;
 
 use super::gather::{End, Seen, gather};
+use super::grants::{self, Grant};
 use super::status::{Known, lines};
 use super::table::{Table, pair};
 use super::terminal::{Style, Terminal};
 use super::{Done, Printed, json, once};
 use crate::config::{Config, Mistakes};
 use crate::host::Host;
+use crate::host::grant::{Right, Rights};
 use crate::status::{Problem, Status};
 use crate::watcher::Spec;
 
@@ -22,6 +24,8 @@ struct Document<'a> {
     configuration: Vec<Wrong>,
     watchers: Vec<Found>,
     problems: &'a [Problem],
+    /// Rights that the service lacks, or this user where the service says nothing.
+    grants: &'a [Grant],
     service: &'a Option<Known>,
 }
 
@@ -54,6 +58,10 @@ pub(super) fn run(args: &Printed, root: &Path, specs: &[Spec], terminal: &Termin
         Err(error) => (None, Some(format!("{error:#}"))),
     };
     let watchers = found(&config, &seen);
+    let grants = match service.as_ref().and_then(|known| known.status.as_ref()) {
+        Some(status) => grants::of_service(status),
+        None => grants::of_seen(&seen),
+    };
     let text = if args.json {
         let wrong = |mistake: &crate::config::Mistake| Wrong {
             file: mistake.file.display().to_string(),
@@ -61,9 +69,16 @@ pub(super) fn run(args: &Printed, root: &Path, specs: &[Spec], terminal: &Termin
             error: mistake.what.clone(),
         };
         let configuration = mistakes.0.iter().map(wrong).collect();
-        json::document(&Document { configuration, watchers, problems: &seen.problems, service: &service })?
+        json::document(&Document {
+            configuration,
+            watchers,
+            problems: &seen.problems,
+            grants: &grants,
+            service: &service,
+        })?
     } else {
         page(&mistakes, watchers, &seen, (service.as_ref(), unread.as_deref()), terminal)
+            + &grants::page(&grants, terminal)
     };
     terminal.print(&text)?;
     Ok(if mistakes.0.is_empty() { Done::Well } else { Done::NotWell })
@@ -100,6 +115,11 @@ fn page(
         text += &pair("", line, 0, terminal);
     }
     text += &format!("\n{}", heading("watchers"));
+    if !Rights::own().has(Right::Files) {
+        let user = nix::unistd::geteuid();
+        let who = format!("this is what user {user} may read; root and the service see more");
+        text += &format!("    {}\n", terminal.paint(&who, Style::Warning));
+    }
     let mut table = Table::new(["watcher", "state", ">facts", ">problems"]);
     for Found { name, state, facts, problems } in watchers {
         table.row(vec![name, state.to_owned(), facts.to_string(), problems.to_string()]);
@@ -124,6 +144,9 @@ fn of_service(status: &Status, running: bool, terminal: &Terminal) -> String {
     for problem in status.watchers.iter().flat_map(|watched| &watched.problems) {
         let said = format!("{}: {}: {}", problem.watcher, problem.subject, problem.error);
         text += &pair("cannot see", &said, 10, terminal);
+        if !problem.hint.is_empty() {
+            text += &pair("", &format!("-> {}", problem.hint), 10, terminal);
+        }
     }
     text
 }

@@ -16,8 +16,10 @@ use tokio::sync::watch;
 
 use super::own::{identity, keep_to_ourselves};
 use super::{Configured, Done};
+use crate::config::Config;
 use crate::host::{Host, Peek, sys};
 use crate::link::link;
+use crate::manager::Manager;
 use crate::observe::{Observer, Options};
 use crate::state::{self, disk};
 use crate::watcher::Spec;
@@ -32,11 +34,12 @@ pub(super) fn run(args: &Configured, root: &Path, specs: &[Spec]) -> anyhow::Res
     sys::settle_allocator();
     log::start();
     keep_to_ourselves();
-    let config = args.load(specs)?;
-    let folder = &config.state_dir;
+    let mut config = args.load(specs)?;
+    let folder = &config.state_dir.clone();
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.with_context(|| format!("make the state folder {}", folder.display()))?;
-    let stop = catch_signals().context("catch signals")?;
+    let signals = catch_signals().context("catch signals")?;
+    let manager = Manager::of_this_process();
     // From here on there is neither a way to write elsewhere nor to start a program. Nothing of the host was read yet,
     // and there is one thread, beside the one that locks itself up in its own way.
     let peek = Peek::start(sandbox::reader::lock);
@@ -60,7 +63,8 @@ pub(super) fn run(args: &Configured, root: &Path, specs: &[Spec]) -> anyhow::Res
         meter: sys::thread_cpu_time,
         link: observe_end,
         locked,
-    })?;
+    })?
+    .reporting_to(manager);
     let (stop_deliver, stopped) = watch::channel(false);
     let identity = identity(folder);
     let delivering = Builder::new().name("deliver".to_owned()).stack_size(STACK).spawn(move || {
@@ -69,8 +73,18 @@ pub(super) fn run(args: &Configured, root: &Path, specs: &[Spec]) -> anyhow::Res
         }
     })?;
     tracing::info!("plumb-agent {} observes {}", plumb_proto::VERSION, root.display());
-    observer.run(stop.as_fd());
+    loop {
+        observer.run(signals.as_fd());
+        match signals.read_signal() {
+            Ok(None) => {}
+            Ok(Some(signal)) if signal.ssi_signo == Signal::SIGHUP as u32 => {
+                reload(&mut observer, args, specs, &mut config);
+            }
+            _ => break,
+        }
+    }
     tracing::info!("stopping");
+    observer.end();
     // Fails only when deliver has ended already.
     let _ = stop_deliver.send(true);
     drop(observer);
@@ -78,14 +92,28 @@ pub(super) fn run(args: &Configured, root: &Path, specs: &[Spec]) -> anyhow::Res
     Ok(Done::Well)
 }
 
-/// Asks for a stop come as readable bytes instead of ending the process in the middle of something.
+/// Reads the configuration again as at the start, and takes over what has changed, or nothing.
+fn reload(observer: &mut Observer, args: &Configured, specs: &[Spec], config: &mut Config) {
+    observer.reloading();
+    let read = args.load(specs).map_err(|mistakes| mistakes.to_string().replace('\n', "; "));
+    let read = read.and_then(|new| match new.since(config) {
+        Ok(settings) => Ok((new, settings)),
+        Err(error) => Err(format!("{error:#}")),
+    });
+    observer.reload(read.map(|(new, settings)| {
+        // A move of the state is named until there was a restart.
+        *config = Config { state_dir: config.state_dir.clone(), ..new };
+        settings
+    }));
+}
+
+/// What is asked of the process comes as readable bytes instead of ending it in the middle of something: SIGTERM and SIGINT
+/// to stop, SIGHUP to read the configuration again. A terminal that closes sends that one too, and it does no harm.
 fn catch_signals() -> nix::Result<SignalFd> {
-    let mut stops = SigSet::empty();
-    [Signal::SIGTERM, Signal::SIGINT].into_iter().for_each(|signal| stops.add(signal));
-    let mut blocked = stops;
-    blocked.add(Signal::SIGHUP); // a terminal that closes is no reason to stop
-    blocked.thread_block()?;
-    SignalFd::with_flags(&stops, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+    let mut signals = SigSet::empty();
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|signal| signals.add(signal));
+    signals.thread_block()?;
+    SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }
 
 fn join(thread: &JoinHandle<()>) {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::table::{Table, pair};
 use super::terminal::{Style, Terminal};
 use super::{Done, Printed, json, once, units};
+use crate::host::grant::{Right, Rights};
 use crate::status::Status;
 use crate::watcher::Spec;
 
@@ -107,6 +108,10 @@ pub(super) fn lines(status: &Status) -> Vec<(&'static str, String)> {
             None => "trying to connect".to_owned(),
         },
     };
+    let mut lines = vec![("connection", said)];
+    if let Some(why) = &status.refused {
+        lines.push(("settings", format!("the configuration has mistakes, the one before holds: {why}")));
+    }
     let spool = &status.spool;
     let waits = format!(
         "{} records, {} of {} wait; acknowledged up to {} of {}",
@@ -117,7 +122,7 @@ pub(super) fn lines(status: &Status) -> Vec<(&'static str, String)> {
         spool.written
     );
     let cost = &status.cost;
-    let mut lines = vec![("connection", said), ("spool", waits)];
+    lines.push(("spool", waits));
     if let Some(why) = &spool.waits {
         lines.push(("paused", format!("nothing is observed: {why}")));
     }
@@ -137,10 +142,21 @@ pub(super) fn lines(status: &Status) -> Vec<(&'static str, String)> {
         ),
     ));
     lines.push(("sandbox", format!("seccomp {}, landlock {}", status.sandbox.seccomp, status.sandbox.landlock)));
+    lines.push(("rights", rights(status.rights)));
     if let Some(why) = &status.file_events {
         lines.push(("events", format!("some files are only looked at by time: {why}")));
     }
     lines
+}
+
+fn rights(rights: Rights) -> String {
+    let (has, lacks): (Vec<Right>, Vec<Right>) = Right::ALL.into_iter().partition(|right| rights.has(*right));
+    let means = |rights: &[Right]| rights.iter().map(|right| right.means()).collect::<Vec<_>>().join(" and ");
+    match (has.is_empty(), lacks.is_empty()) {
+        (_, true) => means(&has),
+        (true, _) => "those of its user only: plumb-agent check says what that keeps from it".to_owned(),
+        (false, false) => format!("{}, lacks {}", means(&has), lacks[0].capability()),
+    }
 }
 
 #[cfg(test)]
@@ -159,12 +175,14 @@ mod tests {
         assert_eq!(lines(&status)[0].1, "this host is not enrolled: run plumb-agent enroll");
         status.spool.reserve = true;
         let labels = |status: &Status| lines(status).into_iter().map(|(label, _)| label).collect::<Vec<_>>();
-        assert_eq!(labels(&status), ["connection", "spool", "cost", "sandbox"]);
+        assert_eq!(labels(&status), ["connection", "spool", "cost", "sandbox", "rights"]);
         status.spool.reserve = false;
         status.spool.waits = Some("the disk is full".to_owned());
         status.spool.refused_acks = 2;
         status.file_events = Some("no watches left".to_owned());
-        let wrong = ["connection", "spool", "paused", "reserve", "acks", "cost", "sandbox", "events"];
+        status.refused = Some("agent.toml:3: no".to_owned());
+        let wrong =
+            ["connection", "settings", "spool", "paused", "reserve", "acks", "cost", "sandbox", "rights", "events"];
         assert_eq!(labels(&status), wrong);
     }
 }

@@ -119,3 +119,21 @@ fn the_shipped_file_is_all_samples_joined_and_without_mistakes() {
     assert!(is == ought, "packaging/agent.toml is not all samples joined: run this test with PLUMB_UPDATE=1");
     assert_eq!(mistakes(&[("agent.toml", &ought)]), Vec::<String>::new());
 }
+
+#[test]
+fn what_has_changed_since_another_configuration_begins_anew_and_the_rest_goes_on() {
+    let before = load(&[("agent.toml", "[disk]\nevery = \"30s\"\n[php]\nenabled = false\n[redis]\nevery = \"1m\"\n")]);
+    let text = "state_dir = \"/elsewhere\"\ncpu_share = 0.2\n[disk]\nevery = \"31s\"\n[mysql]\nenabled = false\n[redis]\nevery = \"60s\"\n";
+    let changes = load(&[("agent.toml", text)]).since(&before).unwrap();
+    let (mut kept, mut taken) = (Vec::new(), Vec::new());
+    for change in &changes.watchers {
+        match change {
+            Change::Keep(name) => kept.push(*name),
+            Change::Take(assigned) => taken.push(assigned.spec.name),
+        }
+    }
+    assert_eq!(taken, ["disk", "php"]);
+    assert!(kept.contains(&"redis") && kept.contains(&"system") && !kept.contains(&"mysql"), "{kept:?}");
+    assert_eq!(changes.later.as_deref(), Some("state_dir = \"/elsewhere\" holds after a restart"));
+    assert!(before.since(&before).unwrap().later.is_none());
+}

@@ -7,21 +7,26 @@ use plumb_proto::model::{Severity, Value};
 use plumb_proto::untrusted::Untrusted;
 
 use super::{Databases, Instance, Owners, Product, UPGRADE, size};
+use crate::host::grant::Right;
 use crate::provenance::System;
 use crate::tables::DATABASE;
 use crate::watcher::Look;
 
 /// Time between two sizes of one data folder.
 const SIZE: Duration = Duration::from_secs(600);
-const PROCESS_HINT: &str = "run the agent as root or grant it CAP_SYS_PTRACE";
+/// No size of a data folder is begun after this much of a look.
+const SIZES: Duration = Duration::from_secs(2);
 
 impl Databases {
     pub(super) fn tell(&mut self, product: &dyn Product, look: &mut Look<'_>, now: Duration) {
         let Some(owners) = self.owners.take() else { return };
+        self.versions.begin();
+        let until = look.host.clock().monotonic() + SIZES;
         let system = self.system.clone();
         let instances = std::mem::take(&mut self.instances);
         for instance in &instances {
             self.tell_one(product, look, instance, (&system, &owners), now);
+            self.tell_size(look, instance, (now, until));
         }
         self.stopped.retain(|key, _| instances.iter().any(|each| each.key == *key && each.server.is_none()));
         self.sized.retain(|key, _| instances.iter().any(|each| each.key == *key));
@@ -71,7 +76,13 @@ impl Databases {
         }
         let Some(folder) = &instance.datadir else { return };
         look.fact(&DATABASE, key, &source, &[("datadir", Value::Text(folder.as_os_str().as_bytes().into()))]);
-        if self.sized.get(key).is_none_or(|sized| now >= *sized + SIZE) {
+    }
+
+    /// How much its data folder holds; on a slow disk one look does not get round to all of them.
+    fn tell_size(&mut self, look: &mut Look<'_>, instance: &Instance, (now, until): (Duration, Duration)) {
+        let (key, Some(folder)) = (instance.key.as_str(), &instance.datadir) else { return };
+        let due = self.sized.get(key).is_none_or(|sized| now >= *sized + SIZE);
+        if due && look.host.clock().monotonic() <= until {
             self.sized.insert(key.to_owned(), now);
             if let Some(bytes) = size::of(look.host, folder) {
                 look.gauge("database_size_bytes", &[("database", key)], bytes);
@@ -99,7 +110,7 @@ impl Databases {
         }
         if let Some(why) = &self.found.hidden {
             for column in ["running", "running_version"] {
-                look.unknown(&DATABASE, key, column, why, PROCESS_HINT);
+                look.unknown(&DATABASE, key, column, why, Right::Processes.hint(look.host));
             }
             return;
         }

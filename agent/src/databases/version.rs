@@ -8,6 +8,7 @@ use plumb_proto::untrusted::Untrusted;
 use super::find::{Binary, Found, Server};
 use super::{Instance, Product};
 use crate::host::binary::{Finding, LIMIT};
+use crate::host::grant::Right;
 use crate::host::packages::Package;
 use crate::host::{Host, Identity};
 
@@ -22,6 +23,9 @@ pub enum Refusal {
     Away(String),
 }
 
+/// A server that says nothing takes a second; in one look no more than so many do.
+const MAX_WAITS: usize = 5;
+
 /// What tells a process from all others.
 type Born = (u32, u64);
 
@@ -33,9 +37,16 @@ pub(super) struct Versions {
     running: BTreeMap<Born, Untrusted>,
     /// Each process is asked once, when it lets us connect.
     asked: BTreeMap<Born, Result<String, Refusal>>,
+    /// Servers that kept us waiting in this look.
+    waited: usize,
 }
 
 impl Versions {
+    /// A look begins.
+    pub(super) fn begin(&mut self) {
+        self.waited = 0;
+    }
+
     /// The installed version. `Ok(None)`: nothing is installed any more.
     pub(super) fn installed(
         &mut self,
@@ -62,7 +73,7 @@ impl Versions {
             match finding {
                 Finding::Version(version) => return Ok(Some(version)),
                 Finding::Nothing => {}
-                Finding::Unreadable(why) => reason = (why, "run the agent as root or grant it CAP_DAC_READ_SEARCH"),
+                Finding::Unreadable(why) => reason = (why, Right::Files.hint(host)),
             }
         }
         match instance
@@ -126,7 +137,11 @@ impl Versions {
         }
         let there = |socket: &&PathBuf| host.stat(socket).is_ok();
         let socket: &Path = instance.sockets.iter().find(there)?;
+        if self.waited >= MAX_WAITS {
+            return Some(Err(Refusal::Away("not asked yet: others keep the agent waiting".to_owned())));
+        }
         let said = product.greeted(host, socket)?;
+        self.waited += usize::from(matches!(said, Err(Refusal::Silent(_))));
         if !matches!(said, Err(Refusal::Away(_))) {
             self.asked.insert(born, said.clone());
         }
@@ -212,6 +227,44 @@ mod tests {
         assert_eq!(ask(), Err(("not yet".to_owned(), "")));
         assert_eq!((ask(), ask()), (Ok(Some("7.1".into())), Ok(Some("7.1".into()))));
         assert_eq!(product.0.get(), 2);
+    }
+
+    /// Never says a word.
+    struct Silent(Cell<usize>);
+
+    impl Product for Silent {
+        fn program(&self) -> &'static Program {
+            &PROGRAM
+        }
+
+        fn wake(&self) -> &'static [&'static str] {
+            &[]
+        }
+
+        fn instances(&self, _: &Host, _: &[Binary], _: &[Server]) -> Vec<Instance> {
+            Vec::new()
+        }
+
+        fn greeted(&self, _: &Host, _: &Path) -> Option<Result<String, Refusal>> {
+            self.0.set(self.0.get() + 1);
+            Some(Err(Refusal::Silent("nothing".to_owned())))
+        }
+    }
+
+    #[test]
+    fn a_look_waits_for_five_silent_servers_and_the_next_one_for_the_others() {
+        let (_folder, host, instance, binary) = scene(10);
+        let (mut versions, product) = (Versions::default(), Silent(Cell::new(0)));
+        let mut ask_all = || {
+            versions.begin();
+            for pid in 1..=7 {
+                let server = instance.server.clone().map(|server| Server { pid, ..server });
+                let instance = Instance { server, ..instance.clone() };
+                versions.installed((&product, &host), &instance, Some(&binary), None).unwrap_err();
+            }
+            product.0.get()
+        };
+        assert_eq!((ask_all(), ask_all(), ask_all()), (5, 7, 7));
     }
 
     #[test]

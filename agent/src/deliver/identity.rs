@@ -15,7 +15,7 @@ mod tests;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, lchown, symlink};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -214,61 +214,37 @@ impl Issued<'_> {
     pub fn stage(&self, dir: &Path) -> anyhow::Result<()> {
         // Our clock may be wrong and the collector's word is signed: it is checked at the moment it was made for.
         self.check(Timestamp::from_millis(self.about.not_before_ms) + Duration::from_secs(1))?;
-        let owner = Owner::of(dir)?;
         let used = fs::read_dir(dir)?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u64>().ok());
         let name = used.max().unwrap_or(0).saturating_add(1).to_string();
         let folder = dir.join(&name);
-        owner.folder(&folder)?;
-        owner.file(&folder.join("key.pem"), self.key.as_bytes())?;
-        owner.file(&folder.join("chain.pem"), self.chain)?;
-        owner.file(&folder.join("root.der"), self.root)?;
-        owner.file(&folder.join("identity.json"), &serde_json::to_vec_pretty(&self.about)?)?;
+        self::folder(&folder)?;
+        file(&folder.join("key.pem"), self.key.as_bytes())?;
+        file(&folder.join("chain.pem"), self.chain)?;
+        file(&folder.join("root.der"), self.root)?;
+        file(&folder.join("identity.json"), &serde_json::to_vec_pretty(&self.about)?)?;
         File::open(&folder)?.sync_all()?;
         let link = dir.join("next.new");
         match fs::remove_file(&link) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => symlink(&name, &link)?,
         }
-        owner.give(&link)?;
         fs::rename(&link, dir.join(NEXT))?;
         File::open(dir)?.sync_all()?;
         Ok(())
     }
 }
 
-/// To whom new files belong: to the owner of the state folder, also when root is at work.
-#[derive(Clone, Copy)]
-struct Owner(Option<(u32, u32)>);
+/// Makes a folder that is for this user only.
+fn folder(path: &Path) -> anyhow::Result<()> {
+    let made = fs::DirBuilder::new().mode(0o700).create(path);
+    made.with_context(|| format!("create {}", path.display()))
+}
 
-impl Owner {
-    fn of(dir: &Path) -> anyhow::Result<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            return Ok(Self(None));
-        }
-        let state = dir.parent().filter(|parent| parent.is_dir()).unwrap_or(dir);
-        let meta = fs::metadata(state).with_context(|| format!("read {}", state.display()))?;
-        Ok(Self(Some((meta.uid(), meta.gid()))))
-    }
-
-    fn give(self, path: &Path) -> anyhow::Result<()> {
-        if let Some((uid, gid)) = self.0 {
-            lchown(path, Some(uid), Some(gid)).with_context(|| format!("give {} to its owner", path.display()))?;
-        }
-        Ok(())
-    }
-
-    fn folder(self, path: &Path) -> anyhow::Result<()> {
-        let made = fs::DirBuilder::new().mode(0o700).create(path);
-        made.with_context(|| format!("create {}", path.display()))?;
-        self.give(path)
-    }
-
-    fn file(self, path: &Path, content: &[u8]) -> anyhow::Result<()> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        let mut file = file.with_context(|| format!("create {}", path.display()))?;
-        file.write_all(content).and_then(|()| file.sync_all()).with_context(|| format!("write {}", path.display()))?;
-        self.give(path)
-    }
+/// Makes a file that is for this user only, and syncs it.
+fn file(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = file.with_context(|| format!("create {}", path.display()))?;
+    file.write_all(content).and_then(|()| file.sync_all()).with_context(|| format!("write {}", path.display()))
 }
 
 /// Reads a small file whole.

@@ -5,6 +5,8 @@ use std::path::Path;
 use nix::errno::Errno;
 use plumb_proto::untrusted::Untrusted;
 
+use super::grant::{Right, Rights};
+
 /// A path that was tried, and what stood in the way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {kind}")]
@@ -115,7 +117,12 @@ impl HostError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self.kind {
-            ErrorKind::Denied => "run the agent as root or grant it CAP_DAC_READ_SEARCH",
+            ErrorKind::Denied => {
+                // What /proc shows of a process is guarded by another right than files are (ptrace(2)).
+                let process = self.path.as_bytes().strip_prefix(b"/proc/").and_then(|rest| rest.first());
+                let right = if process.is_some_and(u8::is_ascii_digit) { Right::Processes } else { Right::Files };
+                right.hint_with(Rights::own())
+            }
             ErrorKind::NoRoot(_) => "give an existing folder with --root",
             _ => "",
         }

@@ -5,11 +5,35 @@ use std::time::Duration;
 use plumb_proto::model::Outcome;
 
 use super::look::Running;
-use super::{GIVE_BACK, Observer, STATUS};
+use super::{Observer, STATUS};
+use crate::host::grant::Rights;
 use crate::sandbox;
 use crate::state::State;
 use crate::state::frames::LinkState;
 use crate::status::{Connection, Cost, Problem, Spool, Status, Watched};
+
+/// The allocator gives pages back this often: each time costs more than a look at the disks.
+const GIVE_BACK: Duration = Duration::from_secs(60);
+
+/// When the allocator gave pages back.
+#[derive(Debug, Default)]
+pub(super) struct Heap {
+    last: Option<Duration>,
+    busy: bool,
+}
+
+impl Heap {
+    /// Whether it is to do so now, when the status is written: each time while a long look goes on, which takes and
+    /// leaves much, and once behind it.
+    fn is_due(&mut self, busy: bool, now: Duration) -> bool {
+        let before = std::mem::replace(&mut self.busy, busy);
+        let due = busy || before || self.last.is_none_or(|last| now >= last + GIVE_BACK);
+        if due {
+            self.last = Some(now);
+        }
+        due
+    }
+}
 
 impl Observer {
     /// Writes the status file if that is due.
@@ -18,11 +42,13 @@ impl Observer {
             return;
         }
         self.next_status = now + STATUS;
-        if self.host.is_live() && now >= self.next_give_back {
-            self.next_give_back = now + GIVE_BACK;
+        let busy = self.watchers.iter().any(Running::goes_on);
+        if self.heap.is_due(busy, now) && self.host.is_live() {
             crate::host::sys::give_memory_back();
         }
-        self.save(&self.status());
+        let status = self.status();
+        self.save(&status);
+        self.life.manager.status(&status.line());
     }
 
     /// Writes it for the last time.
@@ -49,7 +75,9 @@ impl Observer {
             spool: self.spool(),
             cost: Cost::own(),
             sandbox: sandbox::status(&self.locked),
+            rights: Rights::own(),
             file_events: self.asleep.clone().or_else(|| self.wake.as_ref()?.degraded().map(str::to_owned)),
+            refused: self.refused.clone(),
             watchers: self.watchers.iter().map(watched).collect(),
         }
     }
@@ -94,6 +122,24 @@ fn watched(running: &Running) -> Watched {
         outcome: outcome.map(str::to_owned),
         cpu_seconds: running.used.as_secs_f64(),
         facts: running.delta.rows(),
+        withheld: running.withheld.clone(),
         problems: problems.iter().map(|problem| Problem::new(name, problem)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heap_is_trimmed_once_a_minute_and_each_time_while_a_look_goes_on_and_once_behind_it() {
+        let mut heap = Heap::default();
+        let mut trims = |busy: bool, seconds: std::ops::Range<u64>| {
+            let due = |second: &u64| heap.is_due(busy, Duration::from_secs(*second));
+            seconds.step_by(10).filter(due).collect::<Vec<_>>()
+        };
+        assert_eq!(trims(false, 0..130), [0, 60, 120]);
+        assert_eq!(trims(true, 130..160), [130, 140, 150]);
+        assert_eq!(trims(false, 160..240), [160, 220]);
     }
 }

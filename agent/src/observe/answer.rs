@@ -39,7 +39,13 @@ impl Observer {
                 ToObserve::Acked(ack) => self.acked(&ack, now),
                 ToObserve::Want(bits) => self.wants.bits |= bits & (WANT_DICTIONARY | WANT_STATE),
                 ToObserve::Fork => self.fork(now),
-                ToObserve::Link(state) => self.connection = state,
+                ToObserve::Link(state) => {
+                    // Somebody may be waiting for it: who has just enrolled this host.
+                    if std::mem::discriminant(&state) != std::mem::discriminant(&self.connection) {
+                        self.next_status = now;
+                    }
+                    self.connection = state;
+                }
             }
         }
         if self.wants.due().is_some_and(|due| due <= now) && self.waiting.is_none() {

@@ -22,6 +22,11 @@ impl Budget {
         Self { share: share.clamp(0.001, 1.0), meter, paid: meter(), rested: Duration::ZERO }
     }
 
+    /// Allows another share from now on.
+    pub fn allow(&mut self, share: f64) {
+        self.share = share.clamp(0.001, 1.0);
+    }
+
     /// Pays for what was used since the last time: no look before that rest is over.
     pub fn pay(&mut self, now: Duration) {
         let used = self.unpaid();

@@ -1,6 +1,7 @@
 //! One look: a watcher is asked, and what it says becomes a report.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::delta::Delta;
 use super::problems::{bounded, covered, failed};
 use super::stored::Committed;
 use super::{Assigned, Observer};
+use crate::host::grant::count;
 use crate::state::State;
 use crate::watcher::{Look, Progress, Spec, Told, Watcher};
 
@@ -33,6 +35,8 @@ pub(super) struct Running {
     /// What the last report said of itself.
     said: Option<(Outcome, Vec<Problem>)>,
     pub(super) looked: Option<Timestamp>,
+    /// What the last look was denied for want of a right, by capability.
+    pub(super) withheld: BTreeMap<String, usize>,
     /// Processor time that its looks have taken since the start.
     pub(super) used: Duration,
 }
@@ -41,6 +45,7 @@ struct Begun {
     number: u64,
     slices: u32,
     problems: Vec<Problem>,
+    withheld: BTreeMap<String, usize>,
 }
 
 impl Running {
@@ -57,6 +62,7 @@ impl Running {
             rung: false,
             said: None,
             looked: None,
+            withheld: BTreeMap::new(),
             used: Duration::ZERO,
         }
     }
@@ -71,6 +77,16 @@ impl Running {
     /// Its bell, unless it was heard already.
     pub(super) fn bell(&self) -> Option<BorrowedFd<'_>> {
         self.watcher.bell().filter(|_| !self.rung)
+    }
+
+    /// Paths whose change brings its look forward.
+    pub(super) fn wake_on(&self) -> Vec<PathBuf> {
+        self.watcher.wake_on()
+    }
+
+    /// Whether a look goes on that is longer than a slice.
+    pub(super) fn goes_on(&self) -> bool {
+        self.look.is_some()
     }
 
     /// Its bell was heard.
@@ -128,6 +144,9 @@ impl Observer {
         let Some(running) = self.watchers.get_mut(place) else { return };
         let Some(begun) = &mut running.look else { return };
         let Told { facts, samples, events, problems, cursors, kept, urgent } = told;
+        let reasons = facts.iter().flat_map(|(_, fact)| fact.unknown.values());
+        let hints = problems.iter().map(|problem| &problem.hint);
+        count(&mut begun.withheld, reasons.chain(hints).map(String::as_str));
         begun.problems.extend(problems);
         let number = begun.number;
         let first = begun.slices == 0;
@@ -175,7 +194,7 @@ impl Observer {
         let said = Some((outcome, problems.clone()));
         let repeats = slices.is_empty() && events.is_empty() && (more || running.said == said);
         if !more {
-            running.look = None;
+            running.withheld = running.look.take().map(|begun| begun.withheld).unwrap_or_default();
             running.said = said;
         }
         let paths = (!more).then(|| running.watcher.wake_on());
@@ -276,7 +295,8 @@ impl Observer {
     fn begin(&mut self, place: usize) {
         if let Some(running) = self.watchers.get_mut(place).filter(|running| running.look.is_none()) {
             self.looks += 1;
-            running.look = Some(Begun { number: self.looks, slices: 0, problems: Vec::new() });
+            running.look =
+                Some(Begun { number: self.looks, slices: 0, problems: Vec::new(), withheld: BTreeMap::new() });
             running.delta.begin();
         }
     }

@@ -35,7 +35,10 @@ pub struct Pending {
 
 impl Pending {
     /// Declares tables ahead of everything else.
-    pub fn declare(&mut self, tables: Vec<TableDecl>) {
+    pub fn declare(&mut self, mut tables: Vec<TableDecl>) {
+        let waits =
+            |table: &TableDecl| self.full.iter().chain(&self.open).any(|part| part.payload.tables.contains(table));
+        tables.retain(|table| !waits(table));
         let bytes: usize = tables.iter().map(table_size).sum();
         self.weight += Weight { bytes, elements: tables.iter().map(|table| table.columns.len() + 1).sum() };
         let first = match self.full.first_mut() {

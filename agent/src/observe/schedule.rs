@@ -12,7 +12,7 @@ pub struct Schedule {
     slots: Vec<Slot>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     every: Duration,
     phase: Duration,
@@ -25,6 +25,11 @@ impl Schedule {
     /// and watcher, so that a fleet that was started together does not look and report together.
     pub fn add(&mut self, host: &str, watcher: &str, every: Duration, now: Duration) {
         self.slots.push(Slot { every, phase: phase(host, watcher, every), due: now, looked: None });
+    }
+
+    /// Adds the next watcher with the rhythm that it had as this number of another schedule.
+    pub fn carry(&mut self, from: &Self, watcher: usize) {
+        self.slots.extend(from.slots.get(watcher).cloned());
     }
 
     /// The watcher that has been due longest.

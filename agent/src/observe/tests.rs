@@ -1,6 +1,8 @@
 mod asked;
 mod faults;
 mod kept;
+mod life;
+mod reload;
 mod urgent;
 
 use std::fs;

@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use plumb_proto::model::{ColumnType, Value};
 
+use crate::host::grant::Right;
 use crate::host::pattern::Pattern;
 use crate::watcher::{Column, Look, Progress, Spec, Table, Watcher, minutes};
 use scan::Scan;
@@ -162,7 +163,7 @@ fn tell_tree(look: &mut Look<'_>, tree: &tree::Tree, mode: &str, unsettled: bool
     } else if totals.unread > 0 {
         let why = format!("{} files cannot be read", totals.unread);
         let column = if tree.code { "code_digest" } else { "digest" };
-        look.unknown(&TREE, key, column, why, "run the agent as root or grant it CAP_DAC_READ_SEARCH");
+        look.unknown(&TREE, key, column, why, Right::Files.hint(look.host));
     } else if tree.code && unsettled {
         look.unknown(&TREE, key, "code_digest", "packages are being changed just now", "");
     }

@@ -16,6 +16,8 @@ use plumb_proto::model::{Severity, Value};
 use plumb_proto::time::Timestamp;
 
 use crate::failures::Unread;
+use crate::host::Host;
+use crate::host::grant::Right;
 use crate::host::journal::{Entry, Header, State};
 use crate::tables::{LOG_FAILURE, LOG_SOURCE};
 use crate::watcher::{Look, Progress, Spec, Watcher, seconds};
@@ -253,8 +255,11 @@ impl Journal {
     fn tell(&mut self, look: &mut Look<'_>) {
         let broken = self.open.as_ref().and_then(|open| Some((open.reader.file().path(), open.broken.as_ref()?)));
         let unread = self.bad.first().map(|(path, why)| (path.as_path(), why)).or(broken);
-        let unread =
-            unread.map(|(path, why)| Unread { path: path.as_os_str().as_encoded_bytes(), why, hint: hint(why) });
+        let unread = unread.map(|(path, why)| Unread {
+            path: path.as_os_str().as_encoded_bytes(),
+            why,
+            hint: hint(why, look.host),
+        });
         self.kept.tally.tell(look, &|_| unread);
         self.keep(look);
         look.counter("log_lines_total", &[("log_source", SOURCE)], whole(self.kept.lines));
@@ -280,15 +285,14 @@ impl Journal {
             }
         }
         for (path, why) in self.bad.iter().chain(&self.left) {
-            look.problem(&LOG_SOURCE, SOURCE, path.as_os_str().as_encoded_bytes(), why, hint(why));
+            look.problem(&LOG_SOURCE, SOURCE, path.as_os_str().as_encoded_bytes(), why, hint(why, look.host));
         }
     }
 }
 
 /// What would let something be read.
-fn hint(why: &str) -> &'static str {
-    let denied = why.ends_with("permission denied");
-    if denied { "run the agent as root or add it to the group systemd-journal" } else { "" }
+fn hint(why: &str, host: &Host) -> &'static str {
+    if why.ends_with("permission denied") { Right::Files.hint(host) } else { "" }
 }
 
 /// From the microseconds of the journal.

@@ -16,6 +16,7 @@ use plumb_proto::model::{ColumnType, Value};
 use plumb_proto::untrusted::Untrusted;
 
 use crate::host::binary::{Finding, Mark};
+use crate::host::grant::Right;
 use crate::host::packages::{DATABASES, Package, PackagesError};
 use crate::host::{HostError, Identity, Kind, Meta, pattern};
 use crate::provenance::System;
@@ -54,8 +55,6 @@ const HEADER: Mark = Mark::Before(b"X-Powered-By: PHP/");
 const SLICE: u64 = 16 << 20;
 /// Binaries of one host.
 const MAX_BINARIES: usize = 256;
-const READ_HINT: &str = "run the agent as root or grant it CAP_DAC_READ_SEARCH";
-const PROCESS_HINT: &str = "run the agent as root or grant it CAP_SYS_PTRACE";
 
 /// Every PHP of the host.
 const PHP: Table = Table {
@@ -234,7 +233,7 @@ impl Php {
         look.fact(&PHP, &*key, &source, &[("binary", Value::Text(path.as_os_str().as_bytes().into()))]);
         match (version, &finding) {
             (Some(version), _) => look.fact(&PHP, &*key, &source, &[("version", Value::Version(version))]),
-            (None, Finding::Unreadable(why)) => look.unknown(&PHP, &*key, "version", why, READ_HINT),
+            (None, Finding::Unreadable(why)) => look.unknown(&PHP, &*key, "version", why, Right::Files.hint(look.host)),
             (None, _) => {}
         }
         tell_package(look, begun, &key, &source, path);
@@ -245,7 +244,7 @@ impl Php {
         }
         match begun.running.is_running(look.host, path, sapi) {
             Ok(yes) => look.fact(&PHP, &*key, &source, &[("running", yes.into())]),
-            Err(reason) => look.unknown(&PHP, &*key, "running", reason, PROCESS_HINT),
+            Err(reason) => look.unknown(&PHP, &*key, "running", reason, Right::Processes.hint(look.host)),
         }
         read
     }

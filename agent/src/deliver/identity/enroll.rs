@@ -19,7 +19,7 @@ use rustls::pki_types::CertificateDer;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use super::{About, Identity, Issued, Owner, certificates, read_file};
+use super::{About, Identity, Issued, certificates, file, read_file};
 use crate::deliver::channel::channel;
 use crate::deliver::tls::{connect, enroll_config, key_hash, split_address, tls_error};
 use crate::deliver::trusted_time::TrustedTime;
@@ -50,10 +50,12 @@ pub struct Enrolled {
     pub name: String,
     /// Where it will deliver to, `host:port`.
     pub ingest: String,
+    /// It was enrolled with this token before, and nothing was changed.
+    pub before: bool,
 }
 
 /// Enrols this host. Safe to repeat with the same token after any failure: the key is kept, and the same key gets the
-/// same certificate.
+/// same certificate. What it makes belongs to the user that runs it.
 ///
 /// # Errors
 /// With what is wrong and what to do.
@@ -65,7 +67,7 @@ pub fn enroll(options: &EnrollOptions, clock: Arc<dyn Clock>) -> anyhow::Result<
     if let Some(done) = enrolled_before(&options.dir, &token)? {
         return Ok(done);
     }
-    let (owner, key) = prepare(&options.dir)?;
+    let key = prepare(&options.dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
     let reply = runtime.block_on(ask(options, &token, (&host, port), &key, clock));
     runtime.shutdown_background(); // a name look-up may still hang
@@ -73,7 +75,6 @@ pub fn enroll(options: &EnrollOptions, clock: Arc<dyn Clock>) -> anyhow::Result<
     let enrolled = keep(options, &token, &reply, &key, &format!("{}:{port}", bracket(&host)))?;
     let pending = options.dir.join("enroll.key");
     fs::remove_file(&pending).with_context(|| format!("remove {}", pending.display()))?;
-    owner.give(&options.dir)?;
     Ok(enrolled)
 }
 
@@ -84,30 +85,28 @@ fn enrolled_before(dir: &Path, token: &Token) -> anyhow::Result<Option<Enrolled>
         return Ok(None);
     }
     let About { name, ingest, .. } = identity.about.clone();
-    Ok(Some(Enrolled { host: identity.host()?, name, ingest }))
+    Ok(Some(Enrolled { host: identity.host()?, name, ingest, before: true }))
 }
 
 /// The folder, and the key of the first try.
-fn prepare(dir: &Path) -> anyhow::Result<(Owner, KeyPair)> {
+fn prepare(dir: &Path) -> anyhow::Result<KeyPair> {
     if !dir.is_dir() {
         let made = fs::DirBuilder::new().mode(0o700).recursive(true).create(dir);
         made.with_context(|| format!("create {}", dir.display()))?;
     }
-    let owner = Owner::of(dir)?;
-    owner.give(dir)?;
     let pending = dir.join("enroll.key");
     if pending.exists() {
         let text = read_file(&pending, limits::CERTIFICATE_CHAIN)?;
         if let Ok(key) = KeyPair::from_pem(&String::from_utf8_lossy(&text)) {
-            return Ok((owner, key));
+            return Ok(key);
         }
         tracing::warn!("{} is damaged: a new key is made", pending.display());
         fs::remove_file(&pending)?;
     }
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    owner.file(&pending, key.serialize_pem().as_bytes())?;
+    file(&pending, key.serialize_pem().as_bytes())?;
     fs::File::open(dir)?.sync_all()?;
-    Ok((owner, key))
+    Ok(key)
 }
 
 async fn ask(
@@ -197,7 +196,7 @@ fn keep(
     let (_, next) = Identity::load(&options.dir)?;
     // Nothing was in use that could be lost, or the operator has decided to replace it.
     next.ok_or_else(|| anyhow!("the new certificate does not read back"))?.switch(&options.dir)?;
-    Ok(Enrolled { host, name: about.name, ingest: about.ingest })
+    Ok(Enrolled { host, name: about.name, ingest: about.ingest, before: false })
 }
 
 /// An address as it stands before a port.

@@ -44,6 +44,35 @@ fn a_newer_state_is_set_aside_with_a_clear_word() {
 }
 
 #[test]
+fn an_agent_that_is_downgraded_tells_which_records_it_cannot_send() {
+    let folder = Folder::new();
+    let mut state = open(&folder);
+    (0..3).for_each(|_| append(&mut state, report("x"), MINUTE).unwrap());
+    let old = state.position().unwrap();
+    drop(state);
+    let db = Connection::open(folder.path().join("state.db")).unwrap();
+    // A format may have more than is known here.
+    db.execute_batch("PRAGMA user_version = 3; ALTER TABLE identity ADD COLUMN later TEXT NOT NULL DEFAULT ''")
+        .unwrap();
+    drop(db);
+    let mut state = open(&folder);
+    let begin = state.begins().unwrap().clone();
+    assert_eq!((begin.old_epoch, begin.old_seq), (old.epoch.0, old.next_seq - 1));
+    assert!(
+        begin.reason.ends_with("; 3 records that were not acknowledged are in state.db.damaged"),
+        "{}",
+        begin.reason
+    );
+    append(&mut state, report("x"), MINUTE).unwrap();
+    drop(state);
+    // Whoever looks for them finds them there, and the new spool goes on from start to start.
+    let db = Connection::open(folder.path().join("state.db.damaged")).unwrap();
+    let kept: i64 = db.query_row("SELECT count(*) FROM records", [], |row| row.get(0)).unwrap();
+    assert_eq!(u64::try_from(kept).unwrap(), old.next_seq - 1);
+    assert!(open(&folder).begins().is_none());
+}
+
+#[test]
 fn another_database_is_not_taken_for_a_state() {
     let folder = Folder::new();
     Connection::open(folder.path().join("state.db")).unwrap().execute_batch("CREATE TABLE a (b)").unwrap();

@@ -306,7 +306,7 @@ fn a_backup_that_may_not_be_read_is_unknown_and_says_what_would_help() {
     if nix::unistd::geteuid().is_root() {
         return has(fact(&told), &["valid=true"]); // root may read everything
     }
-    has(fact(&told), &["valid=?(", "permission denied; run the agent as root", "verdict=unknown"]);
+    has(fact(&told), &["valid=?(", "permission denied; needs CAP_DAC_READ_SEARCH", "verdict=unknown"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use plumb_proto::untrusted::Untrusted;
 
 use super::told::Told;
 use super::{LISTENER, RESTLESS, SOURCE};
+use crate::host::grant::Right;
 use crate::host::sockets::{Exposure, Socket};
 use crate::host::users::Users;
 use crate::host::{Host, HostError};
@@ -26,7 +27,6 @@ const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 /// Servers whose port lies in the range that the kernel takes at random: MySQL X, group replication, WireGuard.
 const FIXED: [u16; 3] = [33_060, 33_061, 51_820];
 const HIDDEN: &str = "what some processes have open cannot be seen";
-const HINT: &str = "run the agent as root or grant it CAP_SYS_PTRACE";
 
 /// systemd: it keeps a socket that it has handed on, and starts who answers there when somebody asks.
 const FIRST_PROCESS: u32 = 1;
@@ -186,7 +186,7 @@ impl Listeners {
                 Process::Open(_) => {
                     look.unknown(&LISTENER, key, "process", "no process has it open that can be found", "")
                 }
-                Process::Hidden => look.unknown(&LISTENER, key, "process", HIDDEN, HINT),
+                Process::Hidden => look.unknown(&LISTENER, key, "process", HIDDEN, Right::Processes.hint(look.host)),
             }
         }
         self.told.tell(look);

@@ -82,7 +82,7 @@ fn without_processes_it_is_not_known_what_runs() {
         host.look(),
         format!(
             "fact php cli/8.2 version=8.2.1 binary={path} package={why} package_version={why} provenance={why} \
-             running=?(no processes can be seen; run the agent as root or grant it CAP_SYS_PTRACE) from {path}\n"
+             running=?(no processes can be seen; needs CAP_SYS_PTRACE: `plumb-agent check` prints the line that grants it) from {path}\n"
         )
     );
 }
@@ -116,8 +116,8 @@ fn a_binary_that_cannot_be_read_is_unknown_and_hides_no_other() {
     assert!(told.contains("fact php cli/8.2 version=8.2.1 "), "{told}");
     assert!(
         told.contains(
-            "fact php cli/8.3 version=?(/usr/bin/php8.3: permission denied; run the agent as root or grant it \
-             CAP_DAC_READ_SEARCH) "
+            "fact php cli/8.3 version=?(/usr/bin/php8.3: permission denied; needs CAP_DAC_READ_SEARCH: \
+             `plumb-agent check` prints the line that grants it) "
         ),
         "{told}"
     );
