@@ -33,7 +33,7 @@ use crate::notify::{Bell, Notifier, Outbox};
 use crate::pipeline::Pipeline;
 use crate::store::Store;
 use crate::worker::{Weight, Writer};
-use crate::{health, ingest, query, stores};
+use crate::{health, ingest, query, restore, stores};
 pub(crate) use parts::with_port;
 pub use parts::{advertised, policy_sources};
 
@@ -101,14 +101,20 @@ pub fn make_state_dir(path: &Path) -> Result<()> {
 
 /// Two collectors on one store would judge past each other.
 fn lock(state_dir: &Path) -> Result<File> {
+    lock_if_free(state_dir)?.with_context(|| format!("another collector runs on {}", state_dir.display()))
+}
+
+/// The right to the state folder, for as long as the file is open; `None` while a collector has it.
+///
+/// # Errors
+/// The file cannot be opened or locked.
+pub(crate) fn lock_if_free(state_dir: &Path) -> Result<Option<File>> {
     let path = state_dir.join("lock");
     let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
     let file = file.with_context(|| path.display().to_string())?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            bail!("another collector runs on {}", state_dir.display())
-        }
+        Ok(()) => Ok(Some(file)),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
         Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
     }
 }
@@ -133,6 +139,9 @@ impl Collector {
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self> {
         make_state_dir(&config.state_dir)?;
         let lock = lock(&config.state_dir)?;
+        if restore::finish(&config.state_dir, clock.now())?.is_some() {
+            tracing::warn!("a restore that had been interrupted is finished");
+        }
         let (authority, new_authority) = Authority::open(&authority_dir(&config.state_dir), clock.now())?;
         let authority = Arc::new(authority);
         let store = open_store(&config.state_dir)?;
