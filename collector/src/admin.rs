@@ -1,6 +1,13 @@
-//! The commands of `plumb-collector`: serve, make tokens and users, check. Those that change something do it on this machine, in the
+//! The commands of `plumb-collector`: serve, make tokens and users, save and restore, check. Those that change something do it on this machine, in the
 //! store itself: whoever may write there is the administrator.
 
+mod backup;
+mod ca;
+mod owner;
+mod passphrase;
+mod restore;
+#[cfg(test)]
+mod testing;
 mod user;
 
 use std::ffi::OsString;
@@ -16,7 +23,7 @@ use plumb_proto::untrusted::Untrusted;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::printer::words::{bytes, count};
+use crate::cli::printer::words::{ago, bytes, count, moment};
 use crate::config::Config;
 use crate::drift::policy::Policy;
 use crate::enroll::ca::Authority;
@@ -29,6 +36,7 @@ Examples:
   plumb-collector serve
   plumb-collector token create                      the line to paste on a new host
   plumb-collector token create --name web-1 --group client=acme --ttl 30m
+  plumb-collector backup plumb.db                   database and keys in one file, while the collector runs
   plumb-collector check                             is everything as it should be?";
 
 const CREATE_EXAMPLES: &str = "\
@@ -72,6 +80,18 @@ enum Command {
     User {
         #[command(subcommand)]
         command: user::UserCommand,
+    },
+    /// Save database and certificate authority in one file, while the collector runs
+    #[command(after_help = backup::EXAMPLES)]
+    Backup(backup::Backup),
+    /// Put a backup in the place of what is in the state folder; the collector must not run
+    #[command(after_help = restore::EXAMPLES)]
+    Restore(restore::Restore),
+    /// The certificate authority's root key: off this machine, and back
+    #[command(after_help = ca::EXAMPLES)]
+    Ca {
+        #[command(subcommand)]
+        command: ca::CaCommand,
     },
     /// Check configuration, rules, store and the chains of the history
     #[command(after_help = "Examples:\n  plumb-collector check\n  plumb-collector check --json | jq .history")]
@@ -147,7 +167,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             Command::Serve => serve(cli.config, config, clock),
             Command::Token { command: TokenCommand::Create(arguments) } => token(&config, arguments, clock.as_ref()),
             Command::User { command } => user::run(&config, command, clock.as_ref()),
-            Command::Check(arguments) => check(&config, arguments.json),
+            Command::Backup(arguments) => backup::run(&config, &arguments, clock.as_ref()),
+            Command::Restore(arguments) => restore::run(&config, &arguments, clock.as_ref()),
+            Command::Ca { command } => ca::run(&config, command, clock.as_ref()),
+            Command::Check(arguments) => check(&config, arguments.json, clock.now()),
         },
     };
     match done {
@@ -228,7 +251,7 @@ fn token(config: &Config, arguments: TokenArguments, clock: &dyn Clock) -> Resul
         tx.save_token(&row)?;
         tx.audit(&AuditEntry {
             at: row.created,
-            who: format!("uid {}", nix::unistd::Uid::effective()),
+            who: who(),
             action: "token create".to_owned(),
             subject: Untrusted::from(row.name.as_deref().unwrap_or("")),
             allowed: true,
@@ -262,6 +285,11 @@ struct TokenJson {
     uses: u32,
 }
 
+/// Who runs a command, for the audit.
+fn who() -> String {
+    format!("uid {}", nix::unistd::Uid::effective())
+}
+
 fn print_line(line: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
@@ -278,6 +306,8 @@ struct Checked {
     hosts: Option<usize>,
     /// Bytes on the disk by kind, about, largest first.
     sizes: Vec<(String, u64)>,
+    /// When the last backup was made, as far as this store knows; none: never.
+    last_backup: Option<String>,
     history: Option<History>,
 }
 
@@ -287,8 +317,9 @@ struct History {
     faults: Vec<String>,
 }
 
-fn check(config: &Config, json: bool) -> Result<()> {
+fn check(config: &Config, json: bool, now: Timestamp) -> Result<()> {
     let path = database(&config.state_dir);
+    let mut last_backup = None;
     let checked = if path.exists() {
         let store = open_store(&config.state_dir)?;
         let mut questions = store.questions()?;
@@ -296,13 +327,22 @@ fn check(config: &Config, json: bool) -> Result<()> {
         let hosts = questions.hosts()?.len();
         let sizes = questions.sizes()?;
         let (links, faults) = questions.verify()?;
-        Checked { configuration: "ok", rules, hosts: Some(hosts), sizes, history: Some(History { links, faults }) }
+        last_backup = questions.last_done(backup::ACTION)?;
+        Checked {
+            configuration: "ok",
+            rules,
+            hosts: Some(hosts),
+            sizes,
+            last_backup: last_backup.map(backup::seconds),
+            history: Some(History { links, faults }),
+        }
     } else {
         Checked {
             configuration: "ok",
             rules: load_policy(config, &[])?.rules().len(),
             hosts: None,
             sizes: Vec::new(),
+            last_backup: None,
             history: None,
         }
     };
@@ -319,6 +359,12 @@ fn check(config: &Config, json: bool) -> Result<()> {
     #[allow(clippy::cast_precision_loss)] // one decimal is shown
     for (kind, size) in checked.sizes.iter().filter(|(_, size)| !json && *size > 0) {
         print_line(&format!("  {kind:<20} {:>10}", bytes(*size as f64)))?;
+    }
+    if !json && checked.hosts.is_some() {
+        print_line(&match last_backup {
+            Some(at) => format!("last backup    {} ({})", ago(at, now), moment(at)),
+            None => "last backup    never: `plumb-collector backup FILE` makes one".to_owned(),
+        })?;
     }
     let Some(History { links, faults }) = checked.history else { return Ok(()) };
     if !json && faults.is_empty() {

@@ -20,6 +20,7 @@ pub mod notify;
 pub mod pipeline;
 pub mod policy_files;
 pub mod query;
+pub mod restore;
 pub mod retention;
 pub mod serve;
 pub mod store;

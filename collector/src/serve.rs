@@ -37,8 +37,9 @@ use crate::notify::{Bell, Notifier, Outbox};
 use crate::pipeline::{Judging, Pipeline};
 use crate::store::{Questions, Store};
 use crate::worker::{Weight, Writer};
-use crate::{health, ingest, query, stores};
+use crate::{health, ingest, query, restore, stores};
 pub use locks::lock_up;
+pub(crate) use parts::lock_if_free;
 pub use parts::{advertised, policy_sources};
 use reload::{Checked, Settings};
 
@@ -120,6 +121,9 @@ impl Collector {
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self> {
         make_state_dir(&config.state_dir)?;
         let lock = parts::lock(&config.state_dir)?;
+        if restore::finish(&config.state_dir, clock.now())?.is_some() {
+            tracing::warn!("a restore that had been interrupted is finished");
+        }
         let (authority, new_authority) = Authority::open(&authority_dir(&config.state_dir), clock.now())?;
         let authority = Arc::new(authority);
         let store = open_store(&config.state_dir)?;

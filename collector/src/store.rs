@@ -256,6 +256,8 @@ pub trait Questions: Send {
     fn sizes(&mut self) -> Result<Vec<(String, u64)>>;
     /// Messages, newest first, with what they hold.
     fn messages(&mut self, limit: usize) -> Result<Vec<(Message, Vec<Alert>)>>;
+    /// When an action of this name was last done, by the audit chain.
+    fn last_done(&mut self, action: &str) -> Result<Option<Timestamp>>;
     /// Checks every chain of the ledger and of the audit from its begin; answers how many links held and what did not.
     fn verify(&mut self) -> Result<(u64, Vec<String>)>;
 }

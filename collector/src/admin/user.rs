@@ -13,7 +13,7 @@ use plumb_proto::time::{Clock, Timestamp};
 use plumb_proto::untrusted::Untrusted;
 use serde::Serialize;
 
-use super::{label, print_line};
+use super::{label, print_line, who};
 use crate::cli::connect::identity;
 use crate::config::Config;
 use crate::enroll::ca::Authority;
@@ -114,7 +114,7 @@ pub(super) fn run(config: &Config, command: UserCommand, clock: &dyn Clock) -> R
 fn audit(tx: &mut dyn Tx, at: Timestamp, action: &str, user: &str, detail: String) -> Result<()> {
     tx.audit(&AuditEntry {
         at,
-        who: format!("uid {}", nix::unistd::Uid::effective()),
+        who: who(),
         action: action.to_owned(),
         subject: Untrusted::from(user),
         allowed: true,

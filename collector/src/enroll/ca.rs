@@ -5,8 +5,10 @@
 //! Servers are told from hosts by their extended key usage alone: a host's certificate can never answer as a collector, nor
 //! a collector's certificate report as a host.
 
+pub mod copy;
 mod files;
 mod presented;
+pub mod root_key;
 #[cfg(test)]
 mod tests;
 mod users;

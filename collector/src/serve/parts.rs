@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tokio::net::TcpListener;
 
 use crate::drift::policy::Source;
@@ -36,14 +36,20 @@ fn has_ipv6() -> bool {
 
 /// Two collectors on one store would judge past each other.
 pub(super) fn lock(state_dir: &Path) -> Result<File> {
+    lock_if_free(state_dir)?.with_context(|| format!("another collector runs on {}", state_dir.display()))
+}
+
+/// The right to the state folder, for as long as the file is open; `None` while a collector has it.
+///
+/// # Errors
+/// The file cannot be opened or locked.
+pub(crate) fn lock_if_free(state_dir: &Path) -> Result<Option<File>> {
     let path = state_dir.join("lock");
     let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
     let file = file.with_context(|| path.display().to_string())?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            bail!("another collector runs on {}", state_dir.display())
-        }
+        Ok(()) => Ok(Some(file)),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
         Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
     }
 }

@@ -27,17 +27,7 @@ const APPLICATION: i64 = 0x706c_6d62;
 /// # Errors
 /// The database is newer, of another program, or damaged; a copy or a step fails: then the steps before it stand.
 pub fn migrate(conn: &mut Connection, path: &Path, steps: &[&str]) -> Result<()> {
-    let known = i64::try_from(steps.len())?;
-    let (application, version) = identity(conn).map_err(|error| explain(error, path))?;
-    if application != APPLICATION && (application, version, tables(conn)?) != (0, 0, 0) {
-        bail!("{} is a database of another program: give the path of plumb's own", path.display());
-    }
-    if version > known {
-        bail!(
-            "{} was written by a newer plumb (schema {version}, this program knows {known}): upgrade plumb, or restore a backup",
-            path.display()
-        );
-    }
+    let (version, known) = (recognise(conn, path, steps)?, i64::try_from(steps.len())?);
     if version == known {
         return Ok(());
     }
@@ -55,6 +45,25 @@ pub fn migrate(conn: &mut Connection, path: &Path, steps: &[&str]) -> Result<()>
     Ok(())
 }
 
+/// The schema of the database at `path`, which these `steps` lead to or beyond; 0: there is nothing in it yet.
+///
+/// # Errors
+/// The database is newer, of another program, or damaged.
+pub fn recognise(conn: &Connection, path: &Path, steps: &[&str]) -> Result<i64> {
+    let known = i64::try_from(steps.len())?;
+    let (application, version) = identity(conn).map_err(|error| explain(error, path))?;
+    if application != APPLICATION && (application, version, tables(conn)?) != (0, 0, 0) {
+        bail!("{} is a database of another program: give the path of plumb's own", path.display());
+    }
+    if version > known {
+        bail!(
+            "{} was written by a newer plumb (schema {version}, this program knows {known}): upgrade plumb, or restore a backup",
+            path.display()
+        );
+    }
+    Ok(version)
+}
+
 fn identity(conn: &Connection) -> rusqlite::Result<(i64, i64)> {
     let number = |name| conn.pragma_query_value(None, name, |row| row.get(0));
     Ok((number("application_id")?, number("user_version")?))
@@ -68,7 +77,8 @@ fn tables(conn: &Connection) -> Result<i64> {
 pub fn explain(error: rusqlite::Error, path: &Path) -> anyhow::Error {
     let damaged = matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt));
     let context = if damaged {
-        format!("{} is damaged or no database: it was left as it is; restore a backup", path.display())
+        let left = "is damaged or no database: it was left as it is; restore a backup: `plumb-collector restore FILE`";
+        format!("{} {left}", path.display())
     } else {
         format!("open {}", path.display())
     };

@@ -6,6 +6,7 @@
 
 mod append;
 mod audit;
+pub mod backup;
 mod cache;
 mod changes;
 mod codec;

@@ -6,10 +6,10 @@ use rustls::server::WebPkiClientVerifier;
 use super::*;
 use std::os::unix::fs::PermissionsExt;
 
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const HOST: HostId = HostId([7; 16]);
 
-fn folder(name: &str) -> PathBuf {
+pub(super) fn folder(name: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("plumb-ca-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).unwrap();
@@ -20,7 +20,7 @@ fn csr(params: &CertificateParams, key: &KeyPair) -> Vec<u8> {
     params.serialize_request(key).unwrap().der().to_vec()
 }
 
-fn requested() -> Requested {
+pub(super) fn requested() -> Requested {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     request(&csr(&CertificateParams::new(vec!["evil.example".into()]).unwrap(), &key)).unwrap()
 }

@@ -33,6 +33,13 @@ pub fn append(conn: &Connection, entry: &AuditEntry) -> Result<()> {
     Ok(())
 }
 
+/// When an action was last done: read from the newest entry back.
+pub fn last_done(conn: &Connection, action: &str) -> Result<Option<Timestamp>> {
+    let mut statement =
+        conn.prepare_cached("SELECT at_ms FROM audit WHERE action = ?1 AND allowed = 1 ORDER BY no DESC LIMIT 1")?;
+    Ok(statement.query_row([action], |row| row.get(0)).optional()?.map(Timestamp::from_millis))
+}
+
 /// Walks the chain; answers how many links held and what did not.
 pub fn verify(conn: &Connection) -> Result<(u64, Vec<String>)> {
     let (entries, last) = head(conn)?;

@@ -126,6 +126,10 @@ impl Questions for Reader {
         outbox::newest(&*self.snapshot()?, limit)
     }
 
+    fn last_done(&mut self, action: &str) -> Result<Option<Timestamp>> {
+        audit::last_done(&self.conn, action)
+    }
+
     fn verify(&mut self) -> Result<(u64, Vec<String>)> {
         let (mut links, mut faults) = verify::ledger(&self.conn)?;
         let (held, failed) = audit::verify(&self.conn)?;

@@ -27,6 +27,11 @@ pub fn ledger(conn: &Connection) -> Result<(u64, Vec<String>)> {
     if !damages.is_empty() {
         return Ok((0, damages)); // what stands in a damaged file proves nothing
     }
+    chains(conn)
+}
+
+/// Checks the ledger from its begin.
+pub fn chains(conn: &Connection) -> Result<(u64, Vec<String>)> {
     let mut statement =
         conn.prepare("SELECT e.no, e.epoch, h.name FROM epochs e JOIN hosts h ON h.no = e.host ORDER BY e.no")?;
     let epochs = statement.query_map([], |row| Ok((row.get(0)?, Epoch(row.get(1)?), row.get(2)?)))?;
@@ -49,7 +54,7 @@ pub fn ledger(conn: &Connection) -> Result<(u64, Vec<String>)> {
 
 /// Whether the file holds together: a page that a disk has spoiled may belong to any table (sqlite.org/pragma.html,
 /// "quick_check"). One table at a time: the writer's check-points wait for one of them, not for all.
-fn pages(conn: &Connection) -> Result<Vec<String>> {
+pub fn pages(conn: &Connection) -> Result<Vec<String>> {
     let mut tables = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?;
     let tables = tables.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
     let mut damages = Vec::new();

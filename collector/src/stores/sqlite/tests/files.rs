@@ -75,7 +75,7 @@ fn a_damaged_file_is_named_and_left_as_it_is() {
     let path = folder.file("db");
     std::fs::write(&path, [7; 8192]).unwrap();
     let error = Sqlite::open(&path).err().unwrap().to_string();
-    let told = "is damaged or no database: it was left as it is; restore a backup";
+    let told = "is damaged or no database: it was left as it is; restore a backup: `plumb-collector restore FILE`";
     assert_eq!(error, format!("{} {told}", path.display()));
     assert_eq!(std::fs::read(&path).unwrap(), [7; 8192]);
 }
