@@ -123,6 +123,14 @@ impl Fleet {
         }
     }
 
+    /// Runs a command of `plumb-collector` with this collector's configuration, as its operator would; answers its exit code.
+    #[must_use]
+    pub fn operator(&self, arguments: &[&str]) -> u8 {
+        let config = self.dir.join("collector.toml").into_os_string();
+        let arguments = ["plumb-collector"].iter().chain(arguments).map(Into::into);
+        plumb_collector::admin::run(arguments.chain(["--config".into(), config]))
+    }
+
     /// What is in the store, as a reader beside the collector sees it.
     ///
     /// # Panics

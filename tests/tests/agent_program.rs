@@ -2,8 +2,10 @@
 //! root, and it stays within its size.
 
 use std::process::Command;
+use std::time::Duration;
 
-use plumb_tests::lab::program;
+use plumb_tests::eventually::eventually;
+use plumb_tests::lab::{Lab, program};
 use plumb_tests::needs;
 use serde_json::Value;
 
@@ -91,6 +93,29 @@ fn under_an_empty_root_nothing_of_the_running_machine_appears() {
     assert_eq!(seen["events"], serde_json::json!([]));
     let own_name = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a host name");
     assert_ne!(seen["host"]["name"].as_str().map(str::trim), Some(own_name.trim()));
+}
+
+#[test]
+fn a_host_that_is_enrolled_while_its_service_runs_is_connected_when_the_command_ends() {
+    let mut lab = Lab::new("enroll", &program("PLUMB_AGENT"), "[integrity]\nenabled = false\n", "");
+    lab.start_collector();
+    lab.collector_is_up();
+    lab.start_agent();
+    let status = || std::fs::read_to_string(lab.path("agent/status.json")).unwrap_or_default();
+    eventually("a status", Duration::from_secs(20), status, |text| text.contains("not_enrolled"));
+    let token = lab.token(&["--name", "host"]);
+    let enroll = || {
+        let output = lab.enroll_with(&token);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let said = enroll();
+    assert!(said.starts_with("This host is enrolled as host ("), "{said}");
+    assert!(said.contains("\nFound: "), "{said}");
+    assert!(said.ends_with("Connected: this host reports to the collector.\n"), "{said}");
+    let again = enroll();
+    assert!(again.starts_with("This host is enrolled already, with this very token, as host ("), "{again}");
+    assert!(again.contains("To enrol this host anew, make another token"), "{again}");
 }
 
 #[test]

@@ -133,3 +133,25 @@ fn a_state_that_is_damaged_while_the_disk_is_full_is_replaced_and_told_once_ther
     eventually("all lines", Duration::from_secs(20), || Told::by(&lab), |told| told.lost(total) == 0);
     assert!(lab.dir.join("agent/state.db.damaged").exists());
 }
+
+#[test]
+fn a_backup_to_a_full_disk_says_so_and_leaves_nothing_there() {
+    if !needs::has("a full disk under a backup", &[], true) {
+        return;
+    }
+    let mut lab = Lab::new("full-backup", Path::new(env!("CARGO_BIN_EXE_plumb-agent-lines")), "", "");
+    lab.mount("backups", 1);
+    lab.start_collector();
+    lab.collector_is_up();
+    fill(&lab);
+    let file = lab.path("backups/plumb.db");
+    let before = std::fs::read_dir(lab.dir.join("backups")).expect("a disk").count();
+    let output = lab.collector(&["backup", &file]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("backups is full: nothing was left there, nothing else was changed"), "{said}");
+    assert_eq!(std::fs::read_dir(lab.dir.join("backups")).expect("a disk").count(), before);
+    clear(&lab);
+    let output = lab.collector(&["backup", &file]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -131,7 +131,8 @@ fn unseen(service: Option<&Status>, seen: &Seen) -> (usize, Vec<Grant>) {
         Some(status) => {
             (status.watchers.iter().map(|watched| watched.problems.len()).sum(), grants::of_service(status))
         }
-        None => (seen.problems.len(), grants::of_seen(seen)),
+        // What this user lacks says nothing of a service that has not looked yet.
+        None => (seen.problems.len(), Vec::new()),
     }
 }
 

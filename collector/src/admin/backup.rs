@@ -21,8 +21,8 @@ use crate::store::rows::AuditEntry;
 use crate::stores::sqlite::backup::{Piece, Saved, make, note};
 
 pub(super) const EXAMPLES: &str = "\
-The collector may run meanwhile and is not held up. The file holds the database and the certificate authority with its
-keys; what is in /etc/plumb is not in it. It is a SQLite database of its own, readable to its owner only.
+The collector may run meanwhile and is not held up. The file holds the database and the certificate authority with its keys, \
+and is readable to its owner only; what is in /etc/plumb is not in it. It is checked before it gets its name.
 
 Examples:
   plumb-collector backup /var/backups/plumb-$(date +%F).db       a name with the date, as from cron

@@ -26,10 +26,9 @@ Examples:
   plumb-collector ca import /media/stick/plumb-root.key";
 
 const EXPORT_EXAMPLES: &str = "\
-The root key signs the authority's intermediates, once in ten years; hosts, users and the collector need the intermediates
-only. Without it on the machine, who breaks in cannot make an authority that your hosts would trust. The passphrase is asked
-for twice, 12 characters at least. The file is a text, AES-256-GCM under PBKDF2-HMAC-SHA256; without the passphrase nobody
-gets the key back.
+The root key signs the authority's intermediates, once in ten years; from day to day only the intermediates are needed. \
+Without it on the machine, who breaks in cannot make an authority that your hosts would trust. The passphrase is asked for \
+twice, 12 characters at least; without it nobody gets the key back. The file is a text: AES-256-GCM under PBKDF2-HMAC-SHA256.
 
 Examples:
   plumb-collector ca export /media/stick/plumb-root.key

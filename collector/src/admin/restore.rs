@@ -22,9 +22,9 @@ use crate::store::rows::AuditEntry;
 use crate::stores::sqlite::backup::{Saved, recognise, unpack};
 
 pub(super) const EXAMPLES: &str = "\
-The file is copied and checked whole before anything is changed. What is in the state folder now is kept, in a folder
-before-restore-TIME beside it: delete that when you no longer need it. Agents come back by themselves and send again what
-the backup does not have, up to a day of it. What operators did after the backup (enrol, revoke, approve) is undone.
+The file is copied and checked whole before anything is changed. What is in the state folder now is kept there, in a folder \
+before-restore-TIME: delete it when you no longer need it. Agents come back by themselves and send again what the backup does \
+not have, up to a day of it. What operators did after the backup (enrol, revoke, approve) is undone.
 
 Examples:
   systemctl stop plumb-collector

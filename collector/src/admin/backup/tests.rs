@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -52,7 +52,7 @@ fn a_backup_comes_to_its_end_while_another_process_keeps_writing() {
     for _ in 0..32 {
         filler.execute("INSERT INTO filler VALUES (zeroblob(1 << 20))", []).unwrap();
     }
-    let (stop, db) = (AtomicBool::new(false), scene.db());
+    let (stop, db, begun) = (AtomicBool::new(false), scene.db(), Instant::now());
     let written = std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             let conn = Connection::open(&db).unwrap();
@@ -71,6 +71,8 @@ fn a_backup_comes_to_its_end_while_another_process_keeps_writing() {
         drop(stops);
         writer.join().unwrap()
     });
+    // a second or two; a copy that begins anew at each write takes more than a minute
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     assert!(written > 3, "the writer was held up: {written}");
     let mut last = stores::open(&scene.path("2.db")).unwrap().questions().unwrap();
     assert_eq!(last.verify().unwrap(), (4 + 3, vec![]), "four records, three backups");
