@@ -48,6 +48,7 @@ complete -c plumb-agent -n "__fish_plumb_agent_using_subcommand enroll" -l colle
 complete -c plumb-agent -n "__fish_plumb_agent_using_subcommand enroll" -l token-file -d 'A file with the token, or - for standard input: never an argument, since others could read that' -r -F
 complete -c plumb-agent -n "__fish_plumb_agent_using_subcommand enroll" -l config -d 'The configuration file; files in agent.d beside it are read after it' -r -F
 complete -c plumb-agent -n "__fish_plumb_agent_using_subcommand enroll" -l root -d 'The folder that is the host\'s file system root, for images, chroots and fixtures' -r -F
+complete -c plumb-agent -n "__fish_plumb_agent_using_subcommand enroll" -l json -d 'Print one JSON document'
 complete -c plumb-agent -n "__fish_plumb_agent_using_subcommand enroll" -s h -l help -d 'Print help'
 complete -c plumb-agent -n "__fish_plumb_agent_using_subcommand status" -l config -d 'The configuration file; files in agent.d beside it are read after it' -r -F
 complete -c plumb-agent -n "__fish_plumb_agent_using_subcommand status" -l root -d 'The folder that is the host\'s file system root, for images, chroots and fixtures' -r -F
