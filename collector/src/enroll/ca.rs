@@ -169,7 +169,8 @@ impl Authority {
     }
 
     /// The certificate of the listeners for these names, with the chain up to the root. It is made anew when other names
-    /// are asked for and when a third of its life is left; open connections keep theirs.
+    /// are asked for and when a third of its life is left; open connections keep theirs. It carries earlier names as well:
+    /// a host checks the one under which it was enrolled.
     ///
     /// # Errors
     /// A name is none, or the disk refuses.
@@ -210,7 +211,7 @@ impl Authority {
     fn make_server(&self, names: &[String], now: Timestamp) -> anyhow::Result<Server> {
         let common = names.first().ok_or_else(|| anyhow!("the collector's certificate needs a name"))?;
         let mut params = leaf(common, ExtendedKeyUsagePurpose::ServerAuth, now, SERVER_LIFE);
-        params.subject_alt_names = names
+        params.subject_alt_names = files::known_as(&self.dir, names)?
             .iter()
             .map(|name| match name.parse::<IpAddr>() {
                 Ok(address) => Ok(SanType::IpAddress(address)),

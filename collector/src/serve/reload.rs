@@ -159,14 +159,6 @@ impl Collector {
         for name in self.settings.fixed.differ(&fixed) {
             tracing::warn!("reload: {name} takes a restart: until then it stays as it was");
         }
-        let before = self.settings.names.get();
-        if *before != names {
-            let (before, now) = (&before[0], &names[0]);
-            tracing::warn!(
-                "reload: the collector is {now} now, and shows no certificate for {before}: hosts that enrolled with that \
-                 cannot connect again before they are enrolled anew"
-            );
-        }
         tracing::info!("reload: settings taken over, {} rules in force", policy.rules().len());
         self.settings.names.set(names);
         self.settings.keep.set(keep);

@@ -15,14 +15,15 @@ use super::files;
 const NAMES: [&str; 5] = ["root.pem", "hosts.pem", "hosts.key", "users.pem", "users.key"];
 /// It may have been moved away: `ca export`.
 pub(super) const ROOT_KEY: &str = "root.key";
+/// Files that need not be there.
+const OPTIONAL: [&str; 2] = [ROOT_KEY, files::KNOWN_AS];
 
 /// The files of the authority in `dir`, by name.
 ///
 /// # Errors
 /// One of them is missing or cannot be read.
 pub fn read_all(dir: &Path) -> anyhow::Result<Vec<(String, Secret)>> {
-    let root_key = [ROOT_KEY].into_iter().filter(|name| dir.join(name).exists());
-    let names = NAMES.into_iter().chain(root_key);
+    let names = NAMES.into_iter().chain(OPTIONAL.into_iter().filter(|name| dir.join(name).exists()));
     names.map(|name| Ok((name.to_owned(), Secret::new(files::read_text(&dir.join(name))?)))).collect()
 }
 
@@ -36,7 +37,7 @@ pub fn write_all(dir: &Path, all: &[(String, Secret)]) -> anyhow::Result<()> {
     }
     files::make_folder(dir, |folder| {
         for (name, content) in all {
-            if !NAMES.contains(&name.as_str()) && name != ROOT_KEY {
+            if !NAMES.iter().chain(&OPTIONAL).any(|known| known == name) {
                 bail!("{name:?} is no file of a certificate authority");
             }
             files::write(&folder.join(name), content.expose())?;

@@ -121,6 +121,30 @@ fn the_servers_certificate_stays_until_its_names_change_or_it_grows_old() {
 }
 
 #[test]
+fn hosts_that_know_the_collector_by_an_earlier_name_still_trust_its_certificate() {
+    let dir = folder("renamed");
+    let shown = |name: &str| {
+        let (authority, _) = Authority::open(&dir, NOW).unwrap();
+        let leaf = authority.server(&[name.to_owned(), "127.0.0.1".to_owned()], NOW).unwrap().cert[0].clone();
+        let (_, parsed) = X509Certificate::from_der(&leaf).unwrap();
+        let names = format!("{:?}", parsed.subject_alternative_name().unwrap().unwrap().value);
+        ["a.example", "b.example", "c.example"].map(|name| names.contains(name))
+    };
+    assert_eq!(shown("a.example"), [true, false, false]);
+    assert_eq!(shown("b.example"), [true, true, false]);
+    // a backup carries them along
+    let carried = dir.with_file_name("renamed-again");
+    copy::write_all(&carried, &copy::read_all(&dir).unwrap()).unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    std::fs::rename(&carried, &dir).unwrap();
+    assert_eq!(shown("c.example"), [true, true, true]);
+    for number in 0..40 {
+        shown(&format!("n{number}.example"));
+    }
+    assert_eq!(shown("c.example"), [false, false, true], "the oldest are let go");
+}
+
+#[test]
 fn requests_that_prove_no_key_on_p256_are_refused() {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let good = csr(&CertificateParams::default(), &key);
