@@ -14,7 +14,8 @@ use crate::policy_files;
 /// The name by which hosts reach this machine: as configured, or its own.
 #[must_use]
 pub fn advertised(configured: Option<&str>) -> String {
-    let own = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+    // gethostname(2), since the unit hides what of /proc is not about processes
+    let own = || nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
     configured.map(str::to_owned).filter(|name| !name.is_empty()).unwrap_or_else(own)
 }
 
@@ -31,7 +32,7 @@ pub(super) fn names(configured: Option<&str>) -> Vec<String> {
 }
 
 fn has_ipv6() -> bool {
-    Path::new("/proc/net/if_inet6").exists()
+    Path::new("/proc/self/net/if_inet6").exists()
 }
 
 /// Two collectors on one store would judge past each other.

@@ -108,13 +108,13 @@ pub fn room() -> usize {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let group = read("/proc/self/cgroup");
     let group = group.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/").trim_end_matches('/');
-    room_of(&read("/proc/meminfo"), &read(&format!("/sys/fs/cgroup{group}/memory.max")))
+    // sysinfo(2), since the unit hides what of /proc is not about processes
+    let total = nix::sys::sysinfo::sysinfo().ok().and_then(|info| usize::try_from(info.ram_total()).ok());
+    room_of(total, &read(&format!("/sys/fs/cgroup{group}/memory.max")))
 }
 
-/// By /proc/meminfo (proc(5)) and memory.max (cgroup v2).
-fn room_of(meminfo: &str, limit: &str) -> usize {
-    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB"));
-    let total = total.and_then(|kib| kib.trim().parse::<usize>().ok()).map(|kib| kib.saturating_mul(1024));
+/// By the bytes of memory in all and memory.max (cgroup v2).
+fn room_of(total: Option<usize>, limit: &str) -> usize {
     let limit = limit.trim().parse::<usize>().ok(); // "max": there is none
     total.into_iter().chain(limit).min().map_or(LEAST, |bytes| (bytes / SHARE).max(LEAST))
 }
@@ -124,11 +124,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn views_take_half_of_the_memory_or_of_the_limit_and_never_too_little() {
-        let meminfo = "MemTotal:       12582912 kB\nMemFree:          811 kB\n";
-        assert_eq!(room_of(meminfo, "max\n") >> 20, 3072);
-        assert_eq!(room_of(meminfo, "3221225472\n") >> 20, 768);
-        assert_eq!(room_of(meminfo, "1048576\n"), LEAST);
-        assert_eq!(room_of("", ""), LEAST);
+    fn views_take_a_quarter_of_the_memory_or_of_the_limit_and_never_too_little() {
+        let total = Some(12 << 30);
+        assert_eq!(room_of(total, "max\n") >> 20, 3072);
+        assert_eq!(room_of(total, "3221225472\n") >> 20, 768);
+        assert_eq!(room_of(total, "1048576\n"), LEAST);
+        assert_eq!(room_of(None, ""), LEAST);
     }
 }
