@@ -171,10 +171,19 @@ mod tests {
         mark: Some(Mark::Before(b"based version ")),
     };
 
-    /// Lets nobody connect when it is asked for the first time.
-    struct Late(Cell<u32>);
+    /// Answers each time as it was told, and counts how often it was asked.
+    struct Asked {
+        times: Cell<usize>,
+        answer: fn(usize) -> Result<String, Refusal>,
+    }
 
-    impl Product for Late {
+    impl Asked {
+        fn answering(answer: fn(usize) -> Result<String, Refusal>) -> Self {
+            Self { times: Cell::new(0), answer }
+        }
+    }
+
+    impl Product for Asked {
         fn program(&self) -> &'static Program {
             &PROGRAM
         }
@@ -188,8 +197,8 @@ mod tests {
         }
 
         fn greeted(&self, _: &Host, _: &Path) -> Option<Result<String, Refusal>> {
-            self.0.set(self.0.get() + 1);
-            Some(if self.0.get() > 1 { Ok("7.1".to_owned()) } else { Err(Refusal::Away("not yet".to_owned())) })
+            self.times.set(self.times.get() + 1);
+            Some((self.answer)(self.times.get()))
         }
     }
 
@@ -222,39 +231,19 @@ mod tests {
     #[test]
     fn a_server_that_let_nobody_connect_is_asked_again_and_then_no_more() {
         let (_folder, host, instance, binary) = scene(10);
-        let (mut versions, product) = (Versions::default(), Late(Cell::new(0)));
+        let late = |time| if time > 1 { Ok("7.1".to_owned()) } else { Err(Refusal::Away("not yet".to_owned())) };
+        let (mut versions, product) = (Versions::default(), Asked::answering(late));
         let mut ask = || versions.installed((&product, &host), &instance, Some(&binary), None);
         assert_eq!(ask(), Err(("not yet".to_owned(), "")));
         assert_eq!((ask(), ask()), (Ok(Some("7.1".into())), Ok(Some("7.1".into()))));
-        assert_eq!(product.0.get(), 2);
-    }
-
-    /// Never says a word.
-    struct Silent(Cell<usize>);
-
-    impl Product for Silent {
-        fn program(&self) -> &'static Program {
-            &PROGRAM
-        }
-
-        fn wake(&self) -> &'static [&'static str] {
-            &[]
-        }
-
-        fn instances(&self, _: &Host, _: &[Binary], _: &[Server]) -> Vec<Instance> {
-            Vec::new()
-        }
-
-        fn greeted(&self, _: &Host, _: &Path) -> Option<Result<String, Refusal>> {
-            self.0.set(self.0.get() + 1);
-            Some(Err(Refusal::Silent("nothing".to_owned())))
-        }
+        assert_eq!(product.times.get(), 2);
     }
 
     #[test]
     fn a_look_waits_for_five_silent_servers_and_the_next_one_for_the_others() {
         let (_folder, host, instance, binary) = scene(10);
-        let (mut versions, product) = (Versions::default(), Silent(Cell::new(0)));
+        let (mut versions, product) =
+            (Versions::default(), Asked::answering(|_| Err(Refusal::Silent("nothing".to_owned()))));
         let mut ask_all = || {
             versions.begin();
             for pid in 1..=7 {
@@ -262,7 +251,7 @@ mod tests {
                 let instance = Instance { server, ..instance.clone() };
                 versions.installed((&product, &host), &instance, Some(&binary), None).unwrap_err();
             }
-            product.0.get()
+            product.times.get()
         };
         assert_eq!((ask_all(), ask_all(), ask_all()), (5, 7, 7));
     }
@@ -271,7 +260,8 @@ mod tests {
     fn a_binary_that_tells_nothing_in_all_that_is_ever_read_of_it_is_read_once() {
         let (folder, host, instance, binary) = scene(LIMIT + 1);
         let instance = Instance { server: None, ..instance };
-        let (mut versions, product) = (Versions::default(), Late(Cell::new(0)));
+        let late = |time| if time > 1 { Ok("7.1".to_owned()) } else { Err(Refusal::Away("not yet".to_owned())) };
+        let (mut versions, product) = (Versions::default(), Asked::answering(late));
         let mut ask = || versions.installed((&product, &host), &instance, Some(&binary), None);
         let first = ask();
         std::fs::remove_file(folder.path().join("based")).unwrap();
