@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Uid, geteuid, setegid, seteuid};
+use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups, setegid, seteuid, setgroups};
 
 /// The user that the packages make, and that the service runs as.
 pub(super) const USER: &str = "plumb-agent";
@@ -54,16 +54,19 @@ pub(super) fn state_folder(state: &Path, user: Option<Owner>) -> anyhow::Result<
 /// Does some work as the owner of the state folder, if we are root: what it makes belongs to the owner from the start, and
 /// a link that the owner has put in its way leads no further than the owner itself may go.
 pub(super) fn acting_as<T>((uid, gid): Owner, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let us = (geteuid(), nix::unistd::getegid());
+    let us = (geteuid(), getegid());
     if !us.0.is_root() || uid == 0 {
         return work();
     }
-    let become_them = setegid(Gid::from_raw(gid)).and_then(|()| seteuid(Uid::from_raw(uid)));
+    let groups = getgroups().context("ask for the groups of root")?;
+    let gid = Gid::from_raw(gid);
+    let become_them = setgroups(&[gid]).and_then(|()| setegid(gid)).and_then(|()| seteuid(Uid::from_raw(uid)));
     let done = match become_them {
         Ok(()) => work(),
         Err(error) => Err(error).with_context(|| format!("act as user {uid}, to whom the state folder belongs")),
     };
-    let back = seteuid(us.0).and_then(|()| setegid(us.1)).context("act as root again");
+    let back = seteuid(us.0).and_then(|()| setegid(us.1)).and_then(|()| setgroups(&groups));
+    let back = back.context("act as root again");
     done.and_then(|done| back.map(|()| done))
 }
 
