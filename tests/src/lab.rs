@@ -11,9 +11,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::container::children;
 use crate::eventually::eventually;
 use crate::small_disk::SmallDisk;
-use crate::web_host::children;
 
 /// Where the programs are. `run-tests` builds the release programs and tells by environment.
 ///

@@ -1,5 +1,6 @@
 //! What the stories in `tests/` are told with: fleets in one process, whole programs in a folder, kill loops, web roots.
 
+pub mod container;
 pub mod documents;
 pub mod eventually;
 pub mod fleet;

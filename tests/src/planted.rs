@@ -15,11 +15,11 @@ pub const SPEC: Spec = Spec::new::<Planted>(
     seconds(1),
     &[],
     r#"
-# What is tried: exec, spawn, ptrace, mount, write, thread.
+# What is tried: exec, spawn, ptrace, mount, write, read, listen, module, thread.
 attempt = "exec"
 # The file that the answer is written to.
 answer = "/nowhere"
-# What an attempt works on: the file that is written, the folder that is mounted on, the file that a program makes.
+# What an attempt works on: the file that is written or read, the folder that is mounted on, the file that a program makes.
 target = "/nowhere"
 "#,
 );
@@ -51,10 +51,10 @@ impl Watcher for Planted {
 fn attempt(what: &str, target: &Path) -> std::io::Result<()> {
     match what {
         "exec" => {
-            let text = CString::new(format!("touch {}", target.display()))?;
+            let text = CString::new(format!("touch {}.made", target.display()))?;
             match nix::unistd::execv(c"/bin/sh", &[c"sh", c"-c", &text])? {}
         }
-        "spawn" => std::process::Command::new("touch").arg(target).status().map(drop),
+        "spawn" => std::process::Command::new("touch").arg(target.with_extension("made")).status().map(drop),
         // this process, so that there is nobody to let go of
         "ptrace" => Ok(ptrace::traceme()?),
         "mount" => {
@@ -62,6 +62,13 @@ fn attempt(what: &str, target: &Path) -> std::io::Result<()> {
             Ok(umount2(target, MntFlags::MNT_DETACH)?)
         }
         "write" => std::fs::write(target, "planted"),
+        "read" => match std::fs::read(target)?.is_empty() {
+            true => Err(std::io::Error::other("it is empty")),
+            false => Ok(()),
+        },
+        "listen" => std::net::TcpListener::bind("127.0.0.1:0").map(drop),
+        // no module at all: who may load one is told that it is none
+        "module" => Ok(nix::kmod::init_module(b"none", c"")?),
         "thread" => std::thread::Builder::new().spawn(|| ())?.join().map_err(|_| std::io::Error::other("it panicked")),
         other => Err(std::io::Error::other(format!("nobody knows how to {other}"))),
     }

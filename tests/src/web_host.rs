@@ -1,16 +1,12 @@
 //! A real Debian 12 web host, made from packages and booted with systemd in a container: nginx, PHP-FPM, MariaDB, PostgreSQL,
 //! Redis, WordPress, a nightly dump, log rotation. Its network is its own, so that its ports are nobody else's.
 
-use std::fs;
-use std::os::unix::process::CommandExt as _;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use crate::eventually::eventually;
+use crate::container::{Container, debian, in_root, run};
 
-/// Where Debian is fetched from.
-const MIRROR: &str = "http://deb.debian.org/debian";
 /// What makes it a web host.
 const PACKAGES: &str = "nginx php8.2-fpm php8.2-mysql mariadb-server postgresql redis-server wordpress logrotate cron \
                         procps isc-dhcp-client iproute2 xz-utils";
@@ -95,45 +91,15 @@ done
 touch -d '-5 minutes' /var/backups/mysql/shop-$(date +%F).sql.gz
 "#;
 
-/// A host in a folder, and while it is booted, its first process.
-pub struct WebHost {
-    /// Its root folder.
-    pub root: PathBuf,
-    container: Option<Child>,
-    leader: u32,
-}
+/// A [`Container`] that is a web host.
+pub struct WebHost(Container);
 
-fn run(what: &str, command: &mut Command) -> String {
-    // the folder for temporary files of this machine is not there in another root
-    let output = command.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C").env_remove("TMPDIR").output();
-    let output = output.expect(what);
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{what}: {said}{}", String::from_utf8_lossy(&output.stderr));
-    said
-}
+impl Deref for WebHost {
+    type Target = Container;
 
-/// Runs a script in a folder that is a root, without booting it.
-pub fn in_root(root: &Path, script: &str) {
-    run(script, Command::new("chroot").arg(root).args(["sh", "-ec", script]));
-}
-
-/// Makes a Debian 12 in `root` with these packages beyond the smallest one, from the mirror as this machine reaches it.
-///
-/// # Panics
-/// It cannot be made.
-pub fn debian(root: &Path, base: &str, packages: &str) {
-    let include = format!("--include=ca-certificates{base}");
-    let mut debootstrap = Command::new("debootstrap");
-    run("debootstrap", debootstrap.args(["--variant=minbase", &include, "bookworm"]).arg(root).arg(MIRROR));
-    fs::write(root.join("usr/sbin/policy-rc.d"), "#!/bin/sh\nexit 101\n").expect("a policy");
-    in_root(root, "chmod 755 /usr/sbin/policy-rc.d");
-    for folder in ["etc/apt/apt.conf.d", "etc/apt/auth.conf.d"] {
-        let script = format!("cp -n /{folder}/* {}/{folder}/ 2>/dev/null || true", root.display());
-        run(&script, Command::new("sh").args(["-c", &script]));
+    fn deref(&self) -> &Container {
+        &self.0
     }
-    fs::write(root.join("etc/apt/sources.list"), format!("deb {MIRROR} bookworm main\n")).expect("sources");
-    run("copy resolv.conf", Command::new("cp").arg("-L").arg("/etc/resolv.conf").arg(root.join("etc/resolv.conf")));
-    in_root(root, &format!("apt-get update -qq && apt-get install -y -qq --no-install-recommends {packages}"));
 }
 
 impl WebHost {
@@ -145,7 +111,7 @@ impl WebHost {
     pub fn make(name: &str) -> Self {
         let root = std::env::temp_dir().join(format!("plumb-{name}-{}", std::process::id()));
         let make = |root: &Path| {
-            debian(root, ",systemd,systemd-sysv,dbus", PACKAGES);
+            debian(root, PACKAGES);
             in_root(root, SETUP);
         };
         match std::env::var_os("PLUMB_WEB_HOST").map(PathBuf::from) {
@@ -157,95 +123,15 @@ impl WebHost {
             }
             None => make(&root),
         }
-        Self { root, container: None, leader: 0 }
+        Self(Container::new(root))
     }
 
-    /// Boots it, with `shared` at the same path inside, and waits until all services run.
+    /// Boots it, with `shared` at the same path inside, waits until all services run, and fills the databases.
     ///
     /// # Panics
     /// It does not come up.
     pub fn boot(&mut self, shared: &Path) {
-        let log = fs::File::create(self.root.with_extension("log")).expect("a log");
-        let mut nspawn = Command::new("systemd-nspawn");
-        nspawn.args(["--boot", "--register=no", "--keep-unit", "--console=pipe", "--private-network"]);
-        nspawn.arg("--directory").arg(&self.root).arg(format!("--bind={}", shared.display()));
-        nspawn.stdin(Stdio::null()).stdout(log.try_clone().expect("a handle")).stderr(log).process_group(0);
-        let child = nspawn.spawn().expect("systemd-nspawn");
-        let pid = child.id();
-        self.container = Some(child);
-        let limit = Duration::from_secs(60);
-        self.leader = eventually("the container's first process", limit, || leader(pid), Option::is_some).unwrap_or(0);
-        let state = || self.try_sh("systemctl is-system-running").1.trim().to_owned();
-        eventually("the web host to run", limit, state, |state| state == "running");
+        self.0.boot(shared);
         self.sh(FILL);
     }
-
-    /// Process number of its first process, as this machine numbers it.
-    #[must_use]
-    pub fn leader(&self) -> u32 {
-        self.leader
-    }
-
-    /// Runs a script inside; what it prints.
-    ///
-    /// # Panics
-    /// It fails.
-    pub fn sh(&self, script: &str) -> String {
-        let (done, said) = self.try_sh(script);
-        assert!(done, "{script}: {said}");
-        said
-    }
-
-    /// Runs a script inside; whether it worked, and what it printed.
-    #[must_use]
-    pub fn try_sh(&self, script: &str) -> (bool, String) {
-        let leader = self.leader.to_string();
-        let output = Command::new("nsenter")
-            .args(["-t", &leader, "-a", "--", "/bin/sh", "-ec", script])
-            .env("LC_ALL", "C")
-            .env_remove("TMPDIR")
-            .stdin(Stdio::null())
-            .output()
-            .expect("nsenter");
-        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
-    }
-
-    /// Shuts it down in order.
-    pub fn stop(&mut self) {
-        let Some(mut child) = self.container.take() else { return };
-        // SIGRTMIN+4: power off (systemd(1))
-        let _ = Command::new("kill").args(["-s", "RTMIN+4", &self.leader.to_string()]).status();
-        for _ in 0..200 {
-            if matches!(child.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-}
-
-impl Drop for WebHost {
-    fn drop(&mut self) {
-        self.stop();
-        let _ = fs::remove_file(self.root.with_extension("log"));
-        let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(&self.root).status();
-    }
-}
-
-/// The first process of the container that `nspawn` runs.
-fn leader(nspawn: u32) -> Option<u32> {
-    children(nspawn).into_iter().find(|pid| {
-        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        matches!(name.trim(), "systemd" | "init")
-    })
-}
-
-/// The processes that a process has started.
-#[must_use]
-pub fn children(pid: u32) -> Vec<u32> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u32>>()).collect()
 }

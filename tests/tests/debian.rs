@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use plumb_tests::container::{debian, in_root};
 use plumb_tests::eventually::eventually;
 use plumb_tests::lab::{Lab, program};
 use plumb_tests::needs;
-use plumb_tests::web_host::{debian, in_root};
 
 /// Nothing: the packages are Debian's own, which the LTS team patches until 2028-06-30 although upstream's PHP 8.2 ends
 /// 2026-12-31; nothing waits for a reboot; and a folder has no file systems or memory of its own to run out of.
@@ -25,7 +25,7 @@ impl Drop for Root {
 
 fn made() -> Root {
     let root = Root(std::env::temp_dir().join(format!("plumb-debian-{}", std::process::id())));
-    debian(&root.0, "", "php8.2-fpm php8.2-cli");
+    debian(&root.0, "php8.2-fpm php8.2-cli");
     root
 }
 

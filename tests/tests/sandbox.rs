@@ -84,21 +84,21 @@ fn answers(attempt: &str, target: &str) -> (String, String) {
 
 #[test]
 fn a_planted_execve_ends_the_agent_before_anything_runs() {
-    let place = Place::new("exec", "made");
+    let place = Place::new("exec", "it");
     let ended = place.start("check").wait().expect("an end");
-    assert!(ended.success() && place.path("made").exists(), "without the locks it runs: {ended}");
+    assert!(ended.success() && place.path("it.made").exists(), "without the locks it runs: {ended}");
 
-    let place = Place::new("exec", "made");
+    let place = Place::new("exec", "it");
     let mut child = place.start("run");
     let ended = eventually("the agent to end", LIMIT, || child.try_wait().expect("its state"), Option::is_some);
     assert_eq!(ended.and_then(|status| status.signal()), Some(SIGSYS), "{}", place.answer());
     assert_eq!(place.answer(), "tries", "it came as far as the attempt, and no further");
-    assert!(!place.path("made").exists(), "nothing ran");
+    assert!(!place.path("it.made").exists(), "nothing ran");
 }
 
 #[test]
 fn a_planted_program_is_not_started_beside_the_agent_either() {
-    let (free, locked) = answers("spawn", "made");
+    let (free, locked) = answers("spawn", "it");
     assert_eq!((free.as_str(), &locked[..5]), ("done", "EPERM"), "{locked}");
 }
 
