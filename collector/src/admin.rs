@@ -194,7 +194,7 @@ fn serve(file: Option<PathBuf>, config: Config, clock: Arc<dyn Clock>) -> Result
         collector.condition().locked(locked);
         if collector.is_new() {
             eprintln!(
-                "This is the first start: a certificate authority was made in {}. Keep a copy of it.\n\
+                "This is the first start: a certificate authority was made in {}. Keep a copy: plumb-collector backup FILE\n\
                  Next: `plumb-collector token create` prints the one line to paste on a host.\n\
                  Hosts reach this machine as {}; set `advertise` in collector.toml if they do not.",
                 authority_dir(&state_dir).display(),

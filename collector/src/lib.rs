@@ -16,6 +16,7 @@ pub mod history;
 pub mod ingest;
 pub mod ledger;
 pub mod listen;
+pub mod log;
 pub mod notify;
 pub mod pipeline;
 pub mod policy_files;
