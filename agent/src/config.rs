@@ -24,7 +24,8 @@ pub const FILE: &str = "/etc/plumb/agent.toml";
 
 /// What the agent itself can be told.
 const SAMPLE: &str = r#"
-# Records that wait, cursors and this host's identity.
+# Records that wait, cursors and this host's identity. Elsewhere, the folder must belong to the user plumb-agent, and the unit
+# must allow it: ReadWritePaths=FOLDER by `systemctl edit plumb-agent`.
 state_dir = "/var/lib/plumb-agent"
 # A record that holds only samples is sent when it is this old. A change or an event is sent within a second.
 record_every = "60s"

@@ -91,7 +91,10 @@ fn lock_files(own: &[&Path]) -> Result<Lock, landlock::RulesetError> {
     Ok(match status.ruleset {
         RulesetStatus::FullyEnforced => Lock::On,
         RulesetStatus::PartiallyEnforced => Lock::Partly("this kernel knows only some of the file rights".to_owned()),
-        _ => Lock::Off("this kernel has no Landlock (Linux 5.13), or it is not switched on".to_owned()),
+        _ => {
+            let why = "this kernel has no Landlock (Linux 5.13), it is not switched on, or a filter of system calls refuses it";
+            Lock::Off(why.to_owned())
+        }
     })
 }
 

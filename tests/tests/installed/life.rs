@@ -180,7 +180,9 @@ fn a_host_lives_with_the_packages_from_the_first_to_the_last_day() {
     eventually("no mount of these any more", LIMIT, || mounts(&host), Vec::is_empty);
 
     // back to the version before: the same schema, so nothing is lost
+    let started = [starts(&host, "plumb-agent"), starts(&host, "plumb-collector")];
     host.sh(&format!("dpkg -i {}", debs(&ALL, VERSION)));
+    assert_eq!([starts(&host, "plumb-agent"), starts(&host, "plumb-collector")], started.map(|count| count + 1));
     eventually("the version before", LIMIT, || agent(&host), |status| delivered(status, VERSION));
     whole(&host);
 
@@ -201,8 +203,17 @@ fn a_host_lives_with_the_packages_from_the_first_to_the_last_day() {
     eventually("the host as it was", LIMIT, || agent(&host), |status| delivered(status, VERSION));
     whole(&host);
 
-    // purged: as if it had never been there
-    host.sh("dpkg -P plumb-agent plumb-collector plumb");
+    // one purged, and the other does not mind; a disk of its own is not emptied, and told
+    host.sh("mkdir -p /var/lib/plumb-agent/disk && mount -t tmpfs tmpfs /var/lib/plumb-agent/disk && touch /var/lib/plumb-agent/disk/theirs");
+    let said = host.sh("dpkg -P plumb-agent 2>&1");
+    assert!(said.contains("left as it is: what is mounted at or below /var/lib/plumb-agent"), "{said}");
+    host.sh(
+        "test -e /var/lib/plumb-agent/disk/theirs && umount /var/lib/plumb-agent/disk && rm -r /var/lib/plumb-agent",
+    );
+    host.sh("systemctl is-active plumb-collector && test -e /etc/plumb/collector.toml && plumb hosts");
+
+    // all purged: as if it had never been there
+    host.sh("dpkg -P plumb-collector plumb");
     let after = host.sh(TREE);
     let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
     let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();

@@ -45,9 +45,9 @@ fn host(name: &str, with: &str) -> Container {
     Container::new(root)
 }
 
-/// The .deb files of these packages in one version, as arguments.
+/// The .deb files of these packages in one version, as arguments. The next one lies apart: nobody should install it.
 fn debs(packages: &[&str], version: &str) -> String {
-    let folder = self::packages();
+    let folder = if version == VERSION { self::packages() } else { self::packages().join("next") };
     let path = |name: &&str| format!("{}/{name}_{version}_{}.deb", folder.display(), ARCHITECTURE[0]);
     packages.iter().map(path).collect::<Vec<_>>().join(" ")
 }

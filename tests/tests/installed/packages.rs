@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use plumb_tests::container::in_root;
 use plumb_tests::needs;
 
-use crate::{ARCHITECTURE, VERSION, packages};
+use crate::{ARCHITECTURE, VERSION, host, packages};
 
 const NAMES: [&str; 3] = ["plumb", "plumb-agent", "plumb-collector"];
 
@@ -23,6 +24,10 @@ fn rpm(name: &str) -> String {
     packages().join(format!("{name}-{VERSION}-1.{}.rpm", ARCHITECTURE[1])).display().to_string()
 }
 
+fn sums() -> String {
+    format!("SHA256SUMS-{VERSION}-{}", ARCHITECTURE[0])
+}
+
 #[test]
 fn lintian_finds_no_error_and_rpm_finds_every_digest_right() {
     if !needs::has("what checks packages", &["lintian", "rpm", "rpmlint"], false) {
@@ -35,6 +40,7 @@ fn lintian_finds_no_error_and_rpm_finds_every_digest_right() {
         assert!(fine && told.trim_end().ends_with("digests OK"), "{told}");
         // who signs is known where a release is made
         let told = said("rpmlint", &[&rpm(name)]).1;
+        assert!(told.contains("1 packages and 0 specfiles checked"), "{told}");
         let errors: Vec<&str> =
             told.lines().filter(|line| line.contains(" E: ") && !line.contains(" E: no-signature")).collect();
         assert!(errors.is_empty(), "{errors:?}");
@@ -68,6 +74,16 @@ fn a_package_brings_what_it_should_and_nothing_that_everybody_may_write_or_run_a
             let writable = mode.as_bytes().get(5) == Some(&b'w') || mode.as_bytes().get(8) == Some(&b'w');
             assert!(owner == "root/root" && !writable && !mode.contains(['s', 't']), "{line}");
         }
+        let (fine, listed) = said(
+            "rpm",
+            &["-qp", "--qf", "[%{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILENAMES}\\n]", &rpm(name)],
+        );
+        assert!(fine && listed.contains(&format!("/usr/bin/{name}\n")), "{listed}");
+        for line in listed.lines() {
+            let mode = line.split(' ').next().unwrap_or_default();
+            let writable = mode.as_bytes().get(5) == Some(&b'w') || mode.as_bytes().get(8) == Some(&b'w');
+            assert!(line.contains(" root:root ") && !writable && !mode.contains(['s', 't']), "{line}");
+        }
         let service = name != "plumb";
         let mut wanted = vec![
             format!("./usr/bin/{name}"),
@@ -87,7 +103,8 @@ fn a_package_brings_what_it_should_and_nothing_that_everybody_may_write_or_run_a
         let missing: Vec<_> =
             wanted.iter().filter(|path| !told.lines().any(|line| line.ends_with(path.as_str()))).collect();
         assert!(missing.is_empty(), "{name} lacks {missing:?}");
-        let bill = std::fs::read(packages().join(format!("{name}_{VERSION}.cdx.json"))).expect("a bill of materials");
+        let bill = std::fs::read(packages().join(format!("{name}_{VERSION}_{}.cdx.json", ARCHITECTURE[0])))
+            .expect("a bill of materials");
         let bill: serde_json::Value = serde_json::from_slice(&bill).expect("JSON");
         assert_eq!(
             (&bill["bomFormat"], &bill["metadata"]["component"]["version"]),
@@ -95,7 +112,7 @@ fn a_package_brings_what_it_should_and_nothing_that_everybody_may_write_or_run_a
         );
         assert!(bill["components"].as_array().is_some_and(|all| all.len() > 20));
     }
-    let sums = packages().join(format!("SHA256SUMS-{VERSION}"));
+    let sums = packages().join(sums());
     let folder = packages().display().to_string();
     let (fine, told) = said("sh", &["-c", &format!("cd {folder} && sha256sum --check --quiet {}", sums.display())]);
     assert!(fine, "{told}");
@@ -109,9 +126,14 @@ fn packing_again_gives_the_same_bytes() {
     let out = std::env::temp_dir().join(format!("plumb-packed-{}", std::process::id()));
     let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/build");
     let out_text = out.display().to_string();
-    let (fine, told) = said(&build.display().to_string(), &["--out", &out_text, "--version", VERSION]);
+    // none of what another shell says about files, languages, times or compilers is in the packages
+    let shell = format!(
+        "umask 077; TZ=Asia/Tokyo LC_ALL=C.UTF-8 CFLAGS=-DOTHER RUSTFLAGS=-Cdebuginfo=2 {} --out {out_text} --version {VERSION}",
+        build.display()
+    );
+    let (fine, told) = said("sh", &["-c", &shell]);
     assert!(fine, "{told}");
-    let read = |folder: &Path| std::fs::read_to_string(folder.join(format!("SHA256SUMS-{VERSION}"))).expect("sums");
+    let read = |folder: &Path| std::fs::read_to_string(folder.join(sums())).expect("sums");
     assert_eq!(read(&out), read(&packages()));
     let _ = std::fs::remove_dir_all(&out);
 }
@@ -143,6 +165,52 @@ fn the_rpm_installs_into_an_empty_root_and_is_whole_there() {
     let left: Vec<_> = walk(&root.join("usr")).chain(walk(&root.join("etc"))).collect();
     assert!(left.is_empty(), "{left:?}");
     let _ = std::fs::remove_dir_all(&root);
+}
+
+#[test]
+fn scripts_of_the_rpm_make_users_once_start_nothing_unasked_and_restart_on_an_upgrade() {
+    if !needs::has("scripts of an rpm in a root of their own", &["debootstrap", "rpm", "chroot"], true) {
+        return;
+    }
+    let host = host("rpm-scripts", "");
+    in_root(
+        &host.root,
+        "for each in systemctl systemd-tmpfiles; do printf '#!/bin/sh\\necho %s \"$*\" >> /calls\\n' $each > /usr/local/bin/$each; \
+         chmod 755 /usr/local/bin/$each; done",
+    );
+    for name in ["plumb-agent", "plumb-collector"] {
+        // installed, upgraded (the new one's first), removed: rpm says how many there will be
+        let life = [
+            ("PREIN", 1),
+            ("POSTIN", 1),
+            ("PREIN", 2),
+            ("POSTIN", 2),
+            ("PREUN", 1),
+            ("POSTUN", 1),
+            ("PREUN", 0),
+            ("POSTUN", 0),
+        ];
+        for (tag, count) in life {
+            let script = said("rpm", &["-qp", "--qf", &format!("%{{{tag}}}"), &rpm(name)]).1;
+            std::fs::write(host.root.join("script"), script).expect("a script");
+            in_root(&host.root, &format!("sh -e /script {count}"));
+        }
+        let calls = std::fs::read_to_string(host.root.join("calls")).expect("calls");
+        let expected = [
+            format!("systemd-tmpfiles --create {name}.conf"),
+            format!("systemctl --no-reload preset {name}.service"),
+            format!("systemd-tmpfiles --create {name}.conf"),
+            "systemctl daemon-reload".to_owned(),
+            format!("systemctl try-restart {name}.service"),
+            format!("systemctl --no-reload disable --now {name}.service"),
+            "systemctl daemon-reload".to_owned(),
+        ];
+        assert_eq!(calls.lines().collect::<Vec<_>>(), expected, "{name}");
+        std::fs::remove_file(host.root.join("calls")).expect("no calls");
+        let users = std::fs::read_to_string(host.root.join("etc/passwd")).expect("users");
+        let user = users.lines().filter(|line| line.starts_with(&format!("{name}:"))).collect::<Vec<_>>();
+        assert!(user.len() == 1 && user[0].ends_with(&format!(":/var/lib/{name}:/sbin/nologin")), "{user:?}");
+    }
 }
 
 /// Files below a folder that have to do with plumb.

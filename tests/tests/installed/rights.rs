@@ -116,9 +116,14 @@ fn the_agents_user_sees_what_it_must_and_says_what_would_let_it_see_the_rest() {
     eventually("what takes rights to see, again", LIMIT, || seen(&host), |seen| *seen == known);
 
     // nothing that is somebody's secret is in what the agent keeps, says or sends
-    let kept = "cd /; find var/lib/plumb-agent var/lib/plumb-collector -type f | xargs cat; journalctl --no-pager -u plumb-agent \
-                -u plumb-collector; plumb-agent once --json; plumb-agent status --json; plumb facts listener --json; \
-                plumb events webhost --json";
+    let kept = "cat /var/lib/plumb-agent/status.json; journalctl --no-pager -u plumb-agent -u plumb-collector; \
+                plumb-agent once --json; plumb-agent check --json; plumb events webhost --json; plumb changes --items --json; \
+                for table in $(plumb schema | awk '{print $1}'); do plumb facts $table --json 2>/dev/null || true; done";
+    // what is known to be there is found
+    for known in ["/home/customer/htdocs", "tcp/127.0.0.1:8099"] {
+        let count = host.sh(&format!("({kept}) | grep -ac {known}"));
+        assert_ne!(count.trim(), "0", "{known}");
+    }
     for canary in ["canary-environment-7261", "canary-file-7261"] {
         let count = host.sh(&format!("({kept}) | grep -ac {canary} || true"));
         assert_eq!(count.trim(), "0", "{canary}");
