@@ -28,7 +28,7 @@ Examples:
 const EXPORT_EXAMPLES: &str = "\
 The root key signs the authority's intermediates, once in ten years; from day to day only the intermediates are needed. \
 This protects the root alone: who breaks in finds the keys of the intermediates, which stay on this machine, and can speak as \
-this collector and as any host until these expire, but can make no new intermediates. The passphrase is asked for twice, 12 \
+this collector, any host and any user until these expire, but can make no new intermediates. The passphrase is asked for twice, 12 \
 characters at least; without it nobody gets the key back. The file is a text: AES-256-GCM under PBKDF2-HMAC-SHA256.
 
 Examples:
