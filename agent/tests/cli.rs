@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // tests of programs run programs
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -46,13 +47,19 @@ impl Scene {
         self.command(args).output().unwrap()
     }
 
+    /// Starts a daemon as systemd does, so that the priorities are there to be seen.
+    fn spawn(&self, mut command: Command) -> Running {
+        let log = self.0.join("log");
+        let stderr = fs::File::create(&log).unwrap();
+        let stream = stderr.metadata().unwrap();
+        command.env("JOURNAL_STREAM", format!("{}:{}", stream.dev(), stream.ino()));
+        Running(command.stderr(stderr).stdout(Stdio::piped()).spawn().unwrap(), log)
+    }
+
     /// Starts the daemon, and waits until it has said something of itself.
     fn start(&self) -> Running {
         let _ = fs::remove_file(self.state().join("status.json"));
-        let mut command = self.command(&["run"]);
-        command.env("JOURNAL_STREAM", "8:1"); // as under systemd, so that the priorities are there to be seen
-        let child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut running = Running(child);
+        let mut running = self.spawn(self.command(&["run"]));
         let end = Instant::now() + Duration::from_secs(20);
         while !self.state().join("status.json").exists() {
             assert!(Instant::now() < end, "no status after 20 s");
@@ -69,14 +76,14 @@ impl Drop for Scene {
     }
 }
 
-struct Running(Child);
+/// A daemon, and the file of its log.
+struct Running(Child, PathBuf);
 
 impl Running {
     fn stop(mut self) -> Output {
         kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), Signal::SIGTERM).unwrap();
         let status = self.0.wait().unwrap();
-        let mut stderr = Vec::new();
-        std::io::Read::read_to_end(self.0.stderr.as_mut().unwrap(), &mut stderr).unwrap();
+        let stderr = fs::read(&self.1).unwrap();
         Output { status, stdout: Vec::new(), stderr }
     }
 }
@@ -210,7 +217,7 @@ fn the_service_manager_hears_from_behind_the_sandbox_that_the_agent_is_ready_ali
     ear.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut command = scene.command(&["run"]);
     command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "30000000").env_remove("WATCHDOG_PID");
-    let agent = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let agent = scene.spawn(command);
     let mut buffer = [0; 4096];
     let mut heard = Vec::new();
     let mut hear = |last: &str| {
@@ -236,7 +243,7 @@ fn a_running_agent_reads_its_configuration_again_when_asked_and_keeps_the_old_on
     ear.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut command = scene.command(&["run"]);
     command.env("NOTIFY_SOCKET", &socket);
-    let agent = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let agent = scene.spawn(command);
     let hear = |wanted: &str| {
         let mut buffer = [0; 4096];
         loop {

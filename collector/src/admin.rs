@@ -1,11 +1,12 @@
-//! The commands of `plumb-collector`: serve, make tokens and users, save and restore, check. Those that change something do it on this machine, in the
-//! store itself: whoever may write there is the administrator.
+//! The commands of `plumb-collector`: serve, make tokens and users, save and restore, check. Those that change something do
+//! it on this machine, in the store itself: whoever may write there is the administrator.
 
 mod backup;
 mod ca;
 mod owner;
 mod passphrase;
 mod restore;
+mod serve;
 #[cfg(test)]
 mod testing;
 mod user;
@@ -21,14 +22,14 @@ use jiff::{Span, SpanRelativeTo};
 use plumb_proto::time::{Clock, SystemClock, Timestamp};
 use plumb_proto::untrusted::Untrusted;
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::printer::words::{ago, bytes, count, moment};
 use crate::config::Config;
 use crate::drift::policy::Policy;
 use crate::enroll::ca::Authority;
 use crate::enroll::token::{TokenSpec, create};
-use crate::serve::{self, Collector, advertised, authority_dir, database, open_store, policy_sources, systemd};
+use crate::restore::is_interrupted;
+use crate::serve::{advertised, authority_dir, database, open_store, policy_sources, with_port};
 use crate::store::rows::{AuditEntry, Groups};
 
 const EXAMPLES: &str = "\
@@ -44,9 +45,6 @@ Examples:
   plumb-collector token create
   plumb-collector token create --name web-1 --group client=acme --ttl 30m
   plumb-collector token create --uses 20 --ttl 4h --json | jq -r .line";
-
-/// What still runs at the end has this long.
-const LINGER: Duration = Duration::from_secs(1);
 
 #[derive(Parser)]
 #[command(
@@ -163,15 +161,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let done = match Config::load(cli.config.as_deref()) {
         Err(mistakes) => Err(anyhow::Error::new(mistakes)),
-        Ok(config) => match cli.command {
-            Command::Serve => serve(cli.config, config, clock),
-            Command::Token { command: TokenCommand::Create(arguments) } => token(&config, arguments, clock.as_ref()),
-            Command::User { command } => user::run(&config, command, clock.as_ref()),
-            Command::Backup(arguments) => backup::run(&config, &arguments, clock.as_ref()),
-            Command::Restore(arguments) => restore::run(&config, &arguments, clock.as_ref()),
-            Command::Ca { command } => ca::run(&config, command, clock.as_ref()),
-            Command::Check(arguments) => check(&config, arguments.json, clock.now()),
-        },
+        Ok(config) => obey(cli.command, cli.config, config, clock),
     };
     match done {
         Ok(()) => 0,
@@ -182,51 +172,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-fn serve(file: Option<PathBuf>, config: Config, clock: Arc<dyn Clock>) -> Result<()> {
-    let locked = serve::lock_up(&config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    let advertise = config.advertise.clone();
-    let state_dir = config.state_dir.clone();
-    let served = runtime.block_on(async move {
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let mut hangup = signal(SignalKind::hangup())?;
-        let mut collector = Collector::start(config, clock).await?;
-        collector.condition().locked(locked);
-        if collector.is_new() {
-            eprintln!(
-                "This is the first start: a certificate authority was made in {}. Keep a copy: plumb-collector backup FILE\n\
-                 Next: `plumb-collector token create` prints the one line to paste on a host.\n\
-                 Hosts reach this machine as {}; set `advertise` in collector.toml if they do not.",
-                authority_dir(&state_dir).display(),
-                advertised(advertise.as_deref()),
-            );
-        }
-        let at = collector.addresses();
-        let query = at.query.map_or_else(|| "off".to_owned(), |at| format!("on {at}"));
-        tracing::info!("ingest on {}, enrolment on {}, health on {}, query {query}", at.ingest, at.enroll, at.health);
-        systemd::ready(collector.line()).await;
-        let outcome = loop {
-            tokio::select! {
-                failed = collector.failed() => break failed,
-                _ = terminate.recv() => break Ok(()),
-                _ = interrupt.recv() => break Ok(()),
-                _ = hangup.recv() => {
-                    systemd::reloading().await;
-                    let file = file.clone();
-                    // what came of it is in the log, in the status line and on the health page
-                    let _ = collector.reload(move || Config::load(file.as_deref())).await;
-                    systemd::ready(collector.line()).await;
-                }
-            }
-        };
-        tracing::info!("stopping");
-        systemd::stopping().await;
-        let stopped = collector.stop().await;
-        outcome.and(stopped)
-    });
-    // a file or a service manager that never answers must not keep the process
-    runtime.shutdown_timeout(LINGER);
-    served
+fn obey(command: Command, file: Option<PathBuf>, config: Config, clock: Arc<dyn Clock>) -> Result<()> {
+    // Then some of both states may be in place. These two finish it first, and nothing else may touch that.
+    let finishes = matches!(command, Command::Serve | Command::Restore(_));
+    if !finishes && is_interrupted(&config.state_dir) {
+        bail!("a restore was interrupted: start the collector, or run restore again, to finish it");
+    }
+    let at = clock.as_ref();
+    match command {
+        Command::Serve => serve::run(file, config, clock),
+        Command::Token { command: TokenCommand::Create(arguments) } => token(&config, arguments, at),
+        Command::User { command } => user::run(&config, command, at),
+        Command::Backup(arguments) => backup::run(&config, &arguments, at),
+        Command::Restore(arguments) => restore::run(&config, &arguments, at),
+        Command::Ca { command } => ca::run(&config, command, at),
+        Command::Check(arguments) => check(&config, arguments.json, at.now()),
+    }
 }
 
 /// Prints one line that hands the token over without putting it into anybody's arguments or environment: `printf` is a
@@ -258,7 +219,7 @@ fn token(config: &Config, arguments: TokenArguments, clock: &dyn Clock) -> Resul
             detail: format!("{} uses until {}", row.uses_left, row.expires),
         })
     })?;
-    let url = format!("https://{}", serve::with_port(&advertised(config.advertise.as_deref()), config.enroll.port()));
+    let url = format!("https://{}", with_port(&advertised(config.advertise.as_deref()), config.enroll.port()));
     let line = token.line();
     let line = String::from_utf8_lossy(line.expose());
     let line = format!("printf %s {line} | plumb-agent enroll --collector {url} --token-file -");

@@ -12,6 +12,7 @@ use std::time::Duration;
 use plumb_proto::limits;
 use plumb_proto::model::Severity;
 use plumb_proto::secret::Secret;
+use rustls::pki_types::ServerName;
 use toml::de::DeTable;
 
 use crate::drift::Kind;
@@ -133,7 +134,7 @@ fn settings<'a>(
     let state_dir = top.get(reader, "state_dir", path);
     let socket = top.get(reader, "socket", path);
     let policy_dirs = top.get(reader, "policy_dirs", texts);
-    let advertise = top.get(reader, "advertise", text);
+    let advertise = top.get(reader, "advertise", host);
     top.end(reader);
 
     let mut listen = reader.section("listen", table, defaults);
@@ -273,6 +274,16 @@ fn routes<'a>(reader: &mut Reader<'a>, table: &DeTable<'a>, receivers: &[Receive
         }
     }
     Routes(routes)
+}
+
+/// What hosts connect to, and the certificate carries.
+fn host(value: &toml::de::DeValue<'_>) -> Result<String, String> {
+    let name = text(value)?;
+    if ServerName::try_from(name.as_str()).is_ok() {
+        return Ok(name);
+    }
+    let hint = if name.is_ascii() { "" } else { "; write letters beyond ASCII as IDNA does (xn--...)" };
+    Err(format!("expected a host name or an IP address, without scheme and port, found {name:?}{hint}"))
 }
 
 fn path(value: &toml::de::DeValue<'_>) -> Result<PathBuf, String> {

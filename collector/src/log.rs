@@ -1,9 +1,11 @@
 //! Talk of `plumb-collector serve`, on standard error. Under systemd each line begins with its priority, which the journal
 //! understands (sd-daemon(3), "<N>"), and has no time of its own: the journal notes it.
 
+use std::ffi::OsStr;
 use std::fmt;
-use std::io::IsTerminal as _;
+use std::os::fd::AsFd;
 
+use nix::sys::stat::fstat;
 use plumb_proto::untrusted::Untrusted;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -14,12 +16,17 @@ use tracing_subscriber::registry::LookupSpan;
 /// Begins to log. To be called once.
 pub fn start() {
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(LevelFilter::INFO).with_ansi(false);
-    // systemd sets it where standard error is the journal (systemd.exec(5)).
-    if std::env::var_os("JOURNAL_STREAM").is_some() && !std::io::stderr().is_terminal() {
+    if is_journal(std::env::var_os("JOURNAL_STREAM").as_deref(), std::io::stderr()) {
         log.event_format(Journal).init();
     } else {
         log.with_target(false).init();
     }
+}
+
+/// Whether a stream is the one that systemd named in `$JOURNAL_STREAM`, as `device:inode` (systemd.exec(5)). That it named
+/// one says little: the variable is inherited, and the stream may be another since.
+fn is_journal(named: Option<&OsStr>, stream: impl AsFd) -> bool {
+    fstat(stream).is_ok_and(|stat| named == Some(OsStr::new(&format!("{}:{}", stat.st_dev, stat.st_ino))))
 }
 
 /// As the journal wants a line.
@@ -46,6 +53,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+    use std::fs::File;
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
@@ -75,5 +84,14 @@ mod tests {
         });
         let said = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         assert_eq!(said, "<3>host a\\n<0>panic\\r cannot be judged\n<6>listening hosts=3\n");
+    }
+
+    #[test]
+    fn the_journal_is_the_stream_that_systemd_named_and_no_other() {
+        let (one, other) = (File::open("/dev/null").unwrap(), File::open("/dev/zero").unwrap());
+        let stat = fstat(&one).unwrap();
+        let named = OsString::from(format!("{}:{}", stat.st_dev, stat.st_ino));
+        assert!(is_journal(Some(&named), &one));
+        assert!(!is_journal(Some(&named), &other) && !is_journal(None, &one));
     }
 }

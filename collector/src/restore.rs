@@ -1,13 +1,16 @@
-//! Puts a state that was made beside the one in place into its stead, and sets that one aside: at no point is there half of
-//! each, and nothing is deleted. All is made in `restore.part`, synced, and then called `restore.ready` in one step. From
-//! there on it only goes forward: whoever comes next, another restore or a collector that starts, finishes the renames.
+//! Puts a state that was made beside the one in place into its stead, and sets that one aside. All is made in `restore.part`,
+//! synced, and then called `restore.ready` in one step: until then nothing has changed, and from there on it only goes forward.
+//! Whoever comes next, another restore or a collector that starts, finishes the renames under the lock before it opens
+//! anything, so neither ever works on half of each. Between two renames there is half of each in place: whoever reads without
+//! the lock has to ask [`is_interrupted`]. Of what was in place nothing is deleted.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use plumb_proto::time::Timestamp;
 
 const PART: &str = "restore.part";
@@ -16,6 +19,8 @@ const READY: &str = "restore.ready";
 const ASIDE: &str = "aside";
 /// What SQLite keeps beside a database: it belongs to the one that goes, and must never meet the one that comes.
 const BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+/// Said of whatever fails behind the point of no return.
+const DECIDED: &str = "the restore is decided; the next start of the collector or restore finishes it";
 
 /// A state that is being made. Until it is put in place it goes with this value, and nothing has happened.
 pub struct Stage {
@@ -30,7 +35,7 @@ impl Stage {
     /// The disk refuses.
     pub fn begin(state_dir: &Path) -> Result<Self> {
         let stage = Self { state_dir: state_dir.to_owned(), part: state_dir.join(PART) };
-        stage.clear()?; // of a restore that was interrupted
+        clear(state_dir)?; // of a restore that was interrupted
         let make = |path: &Path| DirBuilder::new().mode(0o700).create(path);
         make(&stage.part)
             .and_then(|()| make(&stage.part.join(ASIDE)))
@@ -47,27 +52,44 @@ impl Stage {
     /// Puts it in place. Answers where what was there before has been set aside; `None`: there was nothing.
     ///
     /// # Errors
-    /// The disk refuses. The next restore, or a collector that starts, then begins anew or goes on.
+    /// Something in place is a mount point, or the disk refuses. The words say whether nothing was changed, or whether it is
+    /// decided; then the next restore, or a collector that starts, goes on.
     pub fn put_in_place(self, now: Timestamp) -> Result<Option<PathBuf>> {
-        sync_all(&self.part)?;
-        fs::rename(&self.part, self.state_dir.join(READY)).context("rename what is ready")?;
-        sync(&self.state_dir)?;
+        self.decide().context("nothing was changed")?;
+        sync(&self.state_dir).context(DECIDED)?;
         Ok(finish(&self.state_dir, now)?.flatten())
     }
 
-    fn clear(&self) -> Result<()> {
-        match fs::remove_dir_all(&self.part) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("remove {}", self.part.display()))
-            }
-            _ => Ok(()),
-        }
+    fn decide(&self) -> Result<()> {
+        sync_all(&self.part)?;
+        can_be_set_aside(&self.state_dir, &names(&self.part)?)?;
+        fs::rename(&self.part, self.state_dir.join(READY)).context("rename what is ready")
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        let _ = self.clear(); // what cannot go now is cleared by the next one
+        let _ = clear(&self.state_dir); // what cannot go now is cleared by the next one
+    }
+}
+
+/// Whether a restore was interrupted behind the point of no return, and nobody has finished it yet.
+#[must_use]
+pub fn is_interrupted(state_dir: &Path) -> bool {
+    state_dir.join(READY).symlink_metadata().is_ok()
+}
+
+/// Removes what a restore has left that was interrupted ahead of the point of no return.
+///
+/// # Errors
+/// The disk refuses.
+pub fn clear(state_dir: &Path) -> Result<()> {
+    let part = state_dir.join(PART);
+    match fs::remove_dir_all(&part) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", part.display()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -77,43 +99,86 @@ impl Drop for Stage {
 /// # Errors
 /// The disk refuses.
 pub fn finish(state_dir: &Path, now: Timestamp) -> Result<Option<Option<PathBuf>>> {
+    match is_interrupted(state_dir) {
+        true => go_on(state_dir, now).context(DECIDED).map(Some),
+        false => Ok(None),
+    }
+}
+
+fn go_on(state_dir: &Path, now: Timestamp) -> Result<Option<PathBuf>> {
     let ready = state_dir.join(READY);
-    if !ready.is_dir() {
-        return Ok(None);
-    }
     let aside = ready.join(ASIDE);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(&ready).with_context(|| ready.display().to_string())? {
-        names.push(entry?.file_name());
-    }
-    names.sort();
-    for name in names.iter().filter(|name| *name != ASIDE) {
-        for end in BESIDE {
-            let mut old = name.clone();
-            old.push(end);
+    for name in names(&ready)? {
+        for old in with_beside(&name) {
             rename(&state_dir.join(&old), &free(&aside.join(&old)))?;
         }
         sync(&aside)?;
-        rename(&ready.join(name), &state_dir.join(name))?;
+        rename(&ready.join(&name), &state_dir.join(&name))?;
         sync(state_dir)?;
     }
     let mut before = None;
-    if fs::read_dir(&aside).is_ok_and(|mut entries| entries.next().is_some()) {
-        let at = Timestamp::from_secs(now.millis().div_euclid(1000)).to_string().replace(':', "");
-        let name = free(&state_dir.join(format!("before-restore-{at}")));
-        rename(&aside, &name)?;
-        before = Some(name);
+    // It goes only if it is empty: what cannot be looked at is not.
+    match fs::remove_dir(&aside) {
+        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
+            let at = Timestamp::from_secs(now.millis().div_euclid(1000)).to_string().replace(':', "");
+            let name = free(&state_dir.join(format!("before-restore-{at}")));
+            rename(&aside, &name)?;
+            before = Some(name);
+        }
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("remove {}", aside.display()));
+        }
+        _ => {}
     }
     sync(state_dir)?;
-    fs::remove_dir_all(&ready).with_context(|| format!("remove {}", ready.display()))?;
+    fs::remove_dir(&ready).with_context(|| format!("remove {}", ready.display()))?;
     sync(state_dir)?;
-    Ok(Some(before))
+    Ok(before)
+}
+
+/// What is to be put in place from `folder`, in order.
+fn names(folder: &Path) -> Result<Vec<OsString>> {
+    let entries = fs::read_dir(folder).and_then(|entries| {
+        entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<std::io::Result<Vec<_>>>()
+    });
+    let mut names = entries.with_context(|| format!("read {}", folder.display()))?;
+    names.retain(|name| name != ASIDE);
+    names.sort();
+    Ok(names)
+}
+
+/// A name, and those that belong to it.
+fn with_beside(name: &OsStr) -> impl Iterator<Item = OsString> {
+    BESIDE.iter().map(move |end| {
+        let mut name = name.to_owned();
+        name.push(end);
+        name
+    })
+}
+
+/// Whether all that is called by these names lies on the disk of its folder: a mount point cannot be renamed.
+fn can_be_set_aside(state_dir: &Path, names: &[OsString]) -> Result<()> {
+    let disk = fs::metadata(state_dir).with_context(|| state_dir.display().to_string())?.dev();
+    for old in names.iter().flat_map(|name| with_beside(name)) {
+        let old = state_dir.join(old);
+        match old.symlink_metadata() {
+            Ok(there) if there.dev() != disk => {
+                bail!("{} is a mount point and cannot be set aside: unmount it first", old.display());
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| old.display().to_string());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Renames what may not be there: a step that was taken before an interruption.
 fn rename(from: &Path, to: &Path) -> Result<()> {
     match fs::rename(from, to) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
+        // not found may be what it is to be renamed to
+        Err(error) if error.kind() != ErrorKind::NotFound || from.symlink_metadata().is_ok() => {
             Err(error).with_context(|| format!("rename {} to {}", from.display(), to.display()))
         }
         _ => Ok(()),
@@ -246,6 +311,31 @@ mod tests {
             assert_eq!(tree(&state), restored(), "{done} steps");
             assert!(!state.join(READY).exists());
         }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_taken_for_empty_and_nothing_of_before_is_lost() {
+        let (_folder, state) = old_state();
+        let stage = staged(&state);
+        fs::rename(stage.folder(), state.join(READY)).unwrap();
+        fs::remove_dir(state.join(READY).join(ASIDE)).unwrap();
+        let before = tree(&state);
+        // in the stead of the folder into which all of before would go
+        for broken in [|path: &Path| fs::write(path, "").unwrap(), |path: &Path| fs::remove_file(path).unwrap()] {
+            broken(&state.join(READY).join(ASIDE));
+            let error = format!("{:#}", finish(&state, NOW).unwrap_err());
+            assert!(error.starts_with(&format!("{DECIDED}: rename ")), "{error}");
+        }
+        assert_eq!(tree(&state), before);
+        assert!(is_interrupted(&state));
+    }
+
+    #[test]
+    fn a_mount_point_is_told_before_anything_is_decided() {
+        let names = |name: &str| [OsString::from(name)];
+        let error = can_be_set_aside(Path::new("/"), &names("proc")).unwrap_err().to_string();
+        assert_eq!(error, "/proc is a mount point and cannot be set aside: unmount it first");
+        can_be_set_aside(Path::new("/"), &names("none")).unwrap();
     }
 
     #[test]

@@ -37,10 +37,10 @@ use crate::notify::{Bell, Notifier, Outbox};
 use crate::pipeline::{Judging, Pipeline};
 use crate::store::{Questions, Store};
 use crate::worker::{Weight, Writer};
-use crate::{health, ingest, query, restore, stores};
+use crate::{health, ingest, query, stores};
 pub use locks::lock_up;
 pub(crate) use parts::lock_if_free;
-pub use parts::{advertised, policy_sources};
+pub use parts::{advertised, policy_sources, take_state};
 use reload::{Checked, Settings};
 
 /// Time to finish what is in progress when the collector stops.
@@ -80,7 +80,7 @@ pub struct Collector {
     stop: watch::Sender<bool>,
     tasks: JoinSet<Result<()>>,
     thread: JoinHandle<()>,
-    _lock: File,
+    _state: File,
 }
 
 /// The database of a collector.
@@ -119,11 +119,15 @@ impl Collector {
     /// # Errors
     /// Something it needs cannot be opened: each with what it was.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self> {
-        make_state_dir(&config.state_dir)?;
-        let lock = parts::lock(&config.state_dir)?;
-        if restore::finish(&config.state_dir, clock.now())?.is_some() {
-            tracing::warn!("a restore that had been interrupted is finished");
-        }
+        let state = take_state(&config.state_dir, clock.now())?;
+        Self::start_on(state, config, clock).await
+    }
+
+    /// As [`Collector::start`], on a state folder that [`take_state`] has taken.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn start_on(state: File, config: Config, clock: Arc<dyn Clock>) -> Result<Self> {
         let (authority, new_authority) = Authority::open(&authority_dir(&config.state_dir), clock.now())?;
         let authority = Arc::new(authority);
         let store = open_store(&config.state_dir)?;
@@ -250,7 +254,7 @@ impl Collector {
             stop,
             tasks,
             thread,
-            _lock: lock,
+            _state: state,
         })
     }
 

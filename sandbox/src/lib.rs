@@ -21,7 +21,7 @@ use seccompiler::{
 pub enum Lock {
     /// It does.
     On,
-    /// The kernel knows a part of it.
+    /// The kernel knows a part of it, and that holds.
     Partly(String),
     /// It does not, and why.
     Off(String),
@@ -88,14 +88,29 @@ fn lock_files(own: &[&Path]) -> Result<Lock, landlock::RulesetError> {
         ruleset = ruleset.add_rule(PathBeneath::new(folder, granted))?;
     }
     let status = ruleset.restrict_self()?;
-    Ok(match status.ruleset {
+    Ok(holds(status.ruleset, knows(ABI::V3)))
+}
+
+/// Whether this kernel knows all file rights up to an ABI.
+fn knows(abi: ABI) -> bool {
+    let all = AccessFs::from_read(abi) | AccessFs::from_write(abi);
+    Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(all).is_ok()
+}
+
+/// What came of the lock on files, on a kernel that knows all rights to change a file, or does not. ABI 3 (Linux 6.2) was the
+/// last that added one; what came after it, ioctl(2) on devices, changes none.
+fn holds(enforced: RulesetStatus, knows_writing: bool) -> Lock {
+    match enforced {
         RulesetStatus::FullyEnforced => Lock::On,
-        RulesetStatus::PartiallyEnforced => Lock::Partly("this kernel knows only some of the file rights".to_owned()),
-        _ => {
+        RulesetStatus::PartiallyEnforced if knows_writing => Lock::On,
+        RulesetStatus::PartiallyEnforced => {
+            Lock::Partly("this kernel cannot refuse to cut files short (Linux 6.2 can)".to_owned())
+        }
+        RulesetStatus::NotEnforced => {
             let why = "this kernel has no Landlock (Linux 5.13), it is not switched on, or a filter of system calls refuses it";
             Lock::Off(why.to_owned())
         }
-    })
+    }
 }
 
 /// Takes from the calling thread, and those that it starts, the system calls that no program of plumb needs. One filter for
@@ -196,4 +211,17 @@ pub fn apply(calls: Vec<(i64, Vec<SeccompRule>)>, action: SeccompAction) -> Resu
     let filter = SeccompFilter::new(calls.into_iter().collect(), SeccompAction::Allow, action, architecture);
     let program = filter.and_then(seccompiler::BpfProgram::try_from).map_err(|error| error.to_string())?;
     seccompiler::apply_filter(&program).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_on_files_holds_where_every_right_to_change_one_is_known() {
+        assert_eq!(holds(RulesetStatus::FullyEnforced, true), Lock::On);
+        assert_eq!(holds(RulesetStatus::PartiallyEnforced, true), Lock::On);
+        assert!(matches!(holds(RulesetStatus::PartiallyEnforced, false), Lock::Partly(_)));
+        assert!(matches!(holds(RulesetStatus::NotEnforced, false), Lock::Off(_)));
+    }
 }

@@ -101,7 +101,7 @@ pub(super) fn run(config: &Config, arguments: &Backup, clock: &dyn Clock) -> Res
     if !source.exists() || !authority.exists() {
         bail!("there is nothing to save in {}: start the collector once", config.state_dir.display());
     }
-    let file = target(&arguments.file, arguments.replace)?;
+    let file = target(&arguments.file, arguments.replace, &config.state_dir)?;
     let pieces = read_all(&authority)?;
     let entry = AuditEntry {
         at: clock.now(),
@@ -134,7 +134,7 @@ pub(super) fn run(config: &Config, arguments: &Backup, clock: &dyn Clock) -> Res
 }
 
 /// Where the backup goes, through links in the folder's path; whether it may.
-fn target(file: &Path, replace: bool) -> Result<PathBuf> {
+fn target(file: &Path, replace: bool, state_dir: &Path) -> Result<PathBuf> {
     if file == Path::new("-") {
         bail!("a backup goes to a file: it is checked before it gets its name");
     }
@@ -143,6 +143,9 @@ fn target(file: &Path, replace: bool) -> Result<PathBuf> {
     };
     let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = parent.canonicalize().with_context(|| format!("the folder {}", parent.display()))?;
+    if folder.starts_with(state_dir.canonicalize().with_context(|| state_dir.display().to_string())?) {
+        bail!("{} is in the state folder, which it is a backup of: name a file elsewhere", file.display());
+    }
     let target = folder.join(name);
     unless_there(&target, replace)?;
     Ok(target)
@@ -151,6 +154,9 @@ fn target(file: &Path, replace: bool) -> Result<PathBuf> {
 fn unless_there(file: &Path, replace: bool) -> Result<()> {
     match file.symlink_metadata() {
         Ok(_) if !replace => bail!("{} is there already: give another name, or --replace", file.display()),
+        Ok(there) if !there.is_file() => {
+            bail!("{} is no plain file: --replace replaces nothing else", file.display());
+        }
         _ => Ok(()),
     }
 }

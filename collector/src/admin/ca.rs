@@ -27,15 +27,16 @@ Examples:
 
 const EXPORT_EXAMPLES: &str = "\
 The root key signs the authority's intermediates, once in ten years; from day to day only the intermediates are needed. \
-Without it on the machine, who breaks in cannot make an authority that your hosts would trust. The passphrase is asked for \
-twice, 12 characters at least; without it nobody gets the key back. The file is a text: AES-256-GCM under PBKDF2-HMAC-SHA256.
+This protects the root alone: who breaks in finds the keys of the intermediates, which stay on this machine, and can speak as \
+this collector, any host and any user until these expire, but can make no new intermediates. The passphrase is asked for twice, 12 \
+characters at least; without it nobody gets the key back. The file is a text: AES-256-GCM under PBKDF2-HMAC-SHA256.
 
 Examples:
   plumb-collector ca export /media/stick/plumb-root.key
   pass show plumb/root | plumb-collector ca export plumb-root.key --passphrase-file -";
 
 const IMPORT_EXAMPLES: &str = "\
-Puts the root key back into the authority that it belongs to, for when its intermediates are to be renewed.
+Puts the root key back into the authority that it belongs to. No command of this version needs it there.
 
 Examples:
   plumb-collector ca import /media/stick/plumb-root.key
@@ -70,6 +71,8 @@ struct MovedJson {
     file: String,
     /// Whether the key of the root is on this machine now.
     root_key_here: bool,
+    /// Where else in the state folder the key lies, left by restores; empty: nowhere.
+    also_in: Vec<String>,
 }
 
 pub(super) fn run(config: &Config, command: CaCommand, clock: &dyn Clock) -> Result<()> {
@@ -102,20 +105,45 @@ fn export(config: &Config, authority: &Path, arguments: &Moved, now: Timestamp) 
         bail!("{} is there already: give another name", file.display());
     }
     root_key::is_here(authority)?;
+    let also_in = elsewhere(&config.state_dir)?;
     let words = passphrase::read(arguments.passphrase_file.as_deref(), true)?;
     let text = root_key::seal(authority, &words)?;
-    if let Err(error) = write(&file, &text).and_then(|()| same(&file, &words, authority)) {
-        let _ = std::fs::remove_file(&file);
-        return Err(error.context("the root key stays where it is"));
-    }
+    let stays = "the root key stays where it is";
+    write(&file, &text, || same(&file, &words, authority)).context(stays)?;
     audit(config, now, &who(), "ca export", &file)?;
+    same(&file, &words, authority).context(stays)?; // once more, directly ahead of what cannot be undone
     root_key::remove(authority)?;
-    print(arguments.json, &file, false, "the root key is in this file only, under the passphrase")?;
+    let only = if also_in.is_empty() { " only" } else { "" };
+    let words = format!("the root key is in this file{only}, under the passphrase");
+    print(arguments.json, &file, false, &also_in, &words)?;
+    for path in also_in {
+        eprintln!("The root key is in {} as well: delete that when you no longer need it.", path.display());
+    }
     eprintln!(
         "Keep the file and the passphrase elsewhere, apart from each other, and delete the file here. Backups that were made \
          before hold the key still."
     );
     Ok(())
+}
+
+/// Where in the state folder the key of a root lies beside the authority in use: in what restores have set aside or left.
+fn elsewhere(state_dir: &Path) -> Result<Vec<PathBuf>> {
+    let (mut found, mut folders) = (Vec::new(), vec![(state_dir.to_owned(), 0)]);
+    while let Some((folder, depth)) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))? {
+            let entry = entry?;
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            if entry.file_type()?.is_dir() {
+                if depth > 0 || name.starts_with("before-restore-") || name.starts_with("restore.") {
+                    folders.extend((depth < 3).then_some((path, depth + 1)));
+                }
+            } else if depth > 0 && name.starts_with("root.key") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Whether the file, read anew, gives back what is here: only then the key may go.
@@ -132,23 +160,33 @@ fn import(config: &Config, authority: &Path, arguments: &Moved, now: Timestamp) 
     act_as_owner(&config.state_dir)?;
     root_key::put_back(authority, &key)?;
     audit(config, now, &who, "ca import", &file)?;
-    print(arguments.json, &file, true, &format!("the root key is in {} again", authority.display()))
+    let also_in = elsewhere(&config.state_dir)?;
+    print(arguments.json, &file, true, &also_in, &format!("the root key is in {} again", authority.display()))
 }
 
-fn print(json: bool, file: &Path, here: bool, words: &str) -> Result<()> {
+fn print(json: bool, file: &Path, here: bool, also_in: &[PathBuf], words: &str) -> Result<()> {
     let file = file.display().to_string();
+    let also_in = also_in.iter().map(|path| path.display().to_string()).collect();
     match json {
-        true => print_line(&serde_json::to_string(&MovedJson { file, root_key_here: here })?),
+        true => print_line(&serde_json::to_string(&MovedJson { file, root_key_here: here, also_in })?),
         false => print_line(&format!("{file}: {words}")),
     }
 }
 
-fn write(file: &Path, text: &str) -> Result<()> {
+/// Makes the file, and keeps it if `check` finds it good. One that is there already is somebody else's.
+fn write(file: &Path, text: &str, check: impl FnOnce() -> Result<()>) -> Result<()> {
     let what = || format!("make {}", file.display());
     let mut made = File::options().write(true).create_new(true).mode(0o600).open(file).with_context(what)?;
-    made.write_all(text.as_bytes()).and_then(|()| made.sync_all()).with_context(what)?;
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    File::open(folder)?.sync_all().with_context(|| format!("sync {}", folder.display()))
+    let mut fill = || -> Result<()> {
+        made.write_all(text.as_bytes()).and_then(|()| made.sync_all()).with_context(what)?;
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        File::open(folder)?.sync_all().with_context(|| format!("sync {}", folder.display()))
+    };
+    let done = fill().and_then(|()| check());
+    if done.is_err() {
+        let _ = std::fs::remove_file(file); // what went wrong is told already
+    }
+    done
 }
 
 fn read(file: &Path) -> Result<String> {

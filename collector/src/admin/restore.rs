@@ -5,17 +5,18 @@ use std::io::copy;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use plumb_proto::time::Clock;
 use plumb_proto::untrusted::Untrusted;
 use serde::Serialize;
 
 use super::backup::{BackupJson, full, seconds};
-use super::owner::act_as_owner;
+use super::owner::{act_as_owner, is_taken};
 use super::{print_line, who};
 use crate::config::Config;
 use crate::enroll::ca::copy::write_all;
+use crate::enroll::ca::root_key;
 use crate::restore::{Stage, finish};
 use crate::serve::{authority_dir, database, lock_if_free};
 use crate::store::rows::AuditEntry;
@@ -52,6 +53,8 @@ struct RestoreJson {
     state_dir: String,
     /// Where what was there before has been set aside; null: there was nothing.
     set_aside: Option<String>,
+    /// Whether the key of the root came with the backup, though it had been moved away from this machine.
+    root_key_came_back: bool,
 }
 
 pub(super) fn run(config: &Config, arguments: &Restore, clock: &dyn Clock) -> Result<()> {
@@ -61,13 +64,15 @@ pub(super) fn run(config: &Config, arguments: &Restore, clock: &dyn Clock) -> Re
     let mut file = File::open(&path).with_context(|| format!("open {}", path.display()))?;
     let bytes = file.metadata()?.len();
     recognise(&path)?;
-    act_as_owner(state_dir)?;
-    let Some(_lock) = lock_if_free(state_dir)? else {
-        bail!(
-            "a collector runs on {}: stop it first, with `systemctl stop plumb-collector`; nothing was changed",
-            state_dir.display()
-        );
+    let running = || {
+        let stop = "stop it first, with `systemctl stop plumb-collector`; nothing was changed";
+        anyhow!("a collector runs on {}: {stop}", state_dir.display())
     };
+    if is_taken(state_dir)? {
+        return Err(running());
+    }
+    act_as_owner(state_dir)?;
+    let _lock = lock_if_free(state_dir)?.ok_or_else(running)?;
     if finish(state_dir, now)?.is_some() {
         eprintln!("A restore that had been interrupted was finished first.");
     }
@@ -93,7 +98,10 @@ pub(super) fn run(config: &Config, arguments: &Restore, clock: &dyn Clock) -> Re
     let saved = fill()
         .map_err(|error| full(error, &state_dir.join("lock")))
         .with_context(|| format!("{} was not restored, and {} is as it was", path.display(), state_dir.display()))?;
+    let authority = authority_dir(state_dir);
+    let was_away = authority.join("root.pem").exists() && root_key::is_here(&authority).is_err();
     let set_aside = stage.put_in_place(now)?;
+    let came_back = was_away && root_key::is_here(&authority).is_ok();
 
     let backup = BackupJson::new(&path, bytes, &saved);
     let words = backup.words();
@@ -101,6 +109,7 @@ pub(super) fn run(config: &Config, arguments: &Restore, clock: &dyn Clock) -> Re
         backup,
         state_dir: state_dir.display().to_string(),
         set_aside: set_aside.map(|path| path.display().to_string()),
+        root_key_came_back: came_back,
     };
     if arguments.json {
         print_line(&serde_json::to_string(&json)?)?;
@@ -109,6 +118,13 @@ pub(super) fn run(config: &Config, arguments: &Restore, clock: &dyn Clock) -> Re
         if let Some(before) = &json.set_aside {
             print_line(&format!("what was there before is in {before}"))?;
         }
+    }
+    if came_back {
+        eprintln!(
+            "The root key came with the backup: it had been moved away from this machine, and is in {} again. \
+             `plumb-collector ca export FILE` moves it away.",
+            authority.display()
+        );
     }
     eprintln!(
         "Next: `systemctl start plumb-collector`. Agents come back by themselves and send again what they still have, up to a \

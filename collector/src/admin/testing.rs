@@ -1,11 +1,12 @@
 //! A state folder with a host in its store and an authority, for tests of the commands.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use plumb_proto::record::Epoch;
 use plumb_proto::time::{ManualClock, Timestamp};
 
-use super::{Cli, Command, backup, ca, restore};
+use super::{Cli, obey};
 use crate::config::Config;
 use crate::enroll::ca::Authority;
 use crate::serve::{authority_dir, database, make_state_dir, open_store};
@@ -25,7 +26,7 @@ impl Scene {
     pub(super) fn new() -> Self {
         let folder = Folder::empty();
         let state = folder.file("state");
-        let config = Config::parse(Path::new("test.toml"), &format!("state_dir = {state:?}\n")).unwrap();
+        let config = config(&state);
         make_state_dir(&state).unwrap();
         Authority::open(&authority_dir(&state), NOW).unwrap();
         let mut scene = Self { folder, config, sender: Sender::new(host_row(1, "web1").id, Epoch([1; 16])) };
@@ -67,13 +68,8 @@ impl Scene {
     /// Runs a command on it: what it answers, or its words.
     pub(super) fn run(&self, arguments: &[&str]) -> Result<(), String> {
         let arguments = [&["plumb-collector"], arguments].concat();
-        let clock = ManualClock::at(NOW);
-        let done = match <Cli as clap::Parser>::try_parse_from(arguments).unwrap().command {
-            Command::Backup(arguments) => backup::run(&self.config, &arguments, &clock),
-            Command::Restore(arguments) => restore::run(&self.config, &arguments, &clock),
-            Command::Ca { command } => ca::run(&self.config, command, &clock),
-            _ => panic!("not a command of these tests"),
-        };
+        let command = <Cli as clap::Parser>::try_parse_from(arguments).unwrap().command;
+        let done = obey(command, None, config(&self.config.state_dir), Arc::new(ManualClock::at(NOW)));
         done.map_err(|error| format!("{error:#}"))
     }
 
@@ -88,6 +84,10 @@ impl Scene {
         names.retain(|name| name != "lock" && !name.ends_with("-wal") && !name.ends_with("-shm"));
         names
     }
+}
+
+fn config(state: &Path) -> Config {
+    Config::parse(Path::new("test.toml"), &format!("state_dir = {state:?}\npolicy_dirs = []\n")).unwrap()
 }
 
 pub(super) fn names(folder: &Path) -> Vec<String> {

@@ -55,6 +55,21 @@ fn every_mistake_is_told_at_once_with_its_line_and_the_nearest_key() {
 }
 
 #[test]
+fn what_hosts_cannot_connect_to_is_told_with_its_line() {
+    let expected =
+        "collector.toml:2: advertise: expected a host name or an IP address, without scheme and port, found ";
+    let told = |name: &str| parse(&format!("\nadvertise = {name:?}\n")).map(drop).map_err(|told| told.concat());
+    for good in ["plumb.example.org", "web_1", "192.0.2.1", "2001:db8::1"] {
+        assert_eq!(told(good), Ok(()));
+    }
+    for bad in ["https://plumb.example.org", "plumb.example.org:7443", "[2001:db8::1]", "two words", "a..b"] {
+        assert_eq!(told(bad), Err(format!("{expected}{bad:?}")));
+    }
+    let idna = "; write letters beyond ASCII as IDNA does (xn--...)";
+    assert_eq!(told("überwachung.de"), Err(format!("{expected}\"überwachung.de\"{idna}")));
+}
+
+#[test]
 fn a_broken_file_is_told_by_line() {
     assert_eq!(parse("\nsocket = = 2\n").err().unwrap(), ["collector.toml:2: extra `=`, expected nothing"]);
 }

@@ -211,15 +211,22 @@ impl Authority {
     fn make_server(&self, names: &[String], now: Timestamp) -> anyhow::Result<Server> {
         let common = names.first().ok_or_else(|| anyhow!("the collector's certificate needs a name"))?;
         let mut params = leaf(common, ExtendedKeyUsagePurpose::ServerAuth, now, SERVER_LIFE);
-        params.subject_alt_names = files::known_as(&self.dir, names)?
-            .iter()
-            .map(|name| match name.parse::<IpAddr>() {
-                Ok(address) => Ok(SanType::IpAddress(address)),
-                Err(_) => Ok(SanType::DnsName(name.as_str().try_into().with_context(|| format!("{name:?}"))?)),
-            })
-            .collect::<anyhow::Result<_>>()?;
+        params.subject_alt_names = names.iter().map(|name| alternative(name)).collect::<anyhow::Result<_>>()?;
+        let mut earlier = files::known_as(&self.dir, names)?;
+        earlier.retain(|name| match alternative(name) {
+            Ok(name) => {
+                params.subject_alt_names.push(name);
+                true
+            }
+            Err(error) => {
+                tracing::warn!("an earlier name of the collector is left out of its certificate: {error:#}");
+                false
+            }
+        });
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let certificate = params.signed_by(&key, &self.hosts)?;
+        // Only now: a name that no certificate can carry would be in the way of every later one.
+        files::write_known_as(&self.dir, &earlier, names)?;
         let pair = files::Pair { certificate: certificate.pem(), key: key.serialize_pem() };
         files::write_server(&self.dir, &pair, names)?;
         tracing::info!("the collector's certificate is new, for {}", names.join(", "));
@@ -235,6 +242,17 @@ impl Authority {
         let chain = vec![leaf, self.hosts_certificate.clone(), self.root.clone()];
         let provider = rustls::crypto::ring::default_provider();
         Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider).context("server.pem and server.key")?))
+    }
+}
+
+/// A name as a certificate carries it.
+fn alternative(name: &str) -> anyhow::Result<SanType> {
+    match name.parse::<IpAddr>() {
+        Ok(address) => Ok(SanType::IpAddress(address)),
+        Err(_) => {
+            let ascii = name.try_into();
+            Ok(SanType::DnsName(ascii.with_context(|| format!("{name:?} cannot be the name in a certificate"))?))
+        }
     }
 }
 

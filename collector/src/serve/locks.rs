@@ -21,8 +21,8 @@ pub fn lock_up(config: &Config) -> Result<Locked> {
     let locked = plumb_sandbox::lock(&[&config.state_dir, &socket]);
     for (name, lock) in [("seccomp", &locked.seccomp), ("landlock", &locked.landlock)] {
         match lock {
-            Lock::On => tracing::info!("sandbox: {name} on"),
-            lock => tracing::warn!("sandbox: {name} {lock}"),
+            Lock::On | Lock::Partly(_) => tracing::info!("sandbox: {name} {lock}"),
+            Lock::Off(_) => tracing::warn!("sandbox: {name} {lock}"),
         }
     }
     Ok(locked)

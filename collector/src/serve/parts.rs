@@ -6,10 +6,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use plumb_proto::time::Timestamp;
 use tokio::net::TcpListener;
 
+use super::make_state_dir;
 use crate::drift::policy::Source;
-use crate::policy_files;
+use crate::{policy_files, restore};
 
 /// The name by which hosts reach this machine: as configured, or its own.
 #[must_use]
@@ -35,9 +37,24 @@ fn has_ipv6() -> bool {
     Path::new("/proc/self/net/if_inet6").exists()
 }
 
-/// Two collectors on one store would judge past each other.
-pub(super) fn lock(state_dir: &Path) -> Result<File> {
-    lock_if_free(state_dir)?.with_context(|| format!("another collector runs on {}", state_dir.display()))
+/// Makes the state folder if there is none, takes it for this process, for as long as the file is open, and finishes a
+/// restore that was interrupted. Call it ahead of [`lock_up`](super::lock_up): behind it Linux before 5.19 refuses every
+/// rename from one folder to another (landlock(7), LANDLOCK_ACCESS_FS_REFER).
+///
+/// # Errors
+/// Another collector runs on it: two on one store would judge past each other. Or the disk refuses.
+pub fn take_state(state_dir: &Path, now: Timestamp) -> Result<File> {
+    make_state_dir(state_dir)?;
+    let lock = lock_if_free(state_dir)?;
+    let lock = lock.with_context(|| format!("another collector runs on {}", state_dir.display()))?;
+    if restore::finish(state_dir, now)?.is_some() {
+        tracing::warn!("a restore that had been interrupted is finished");
+    }
+    // it holds keys, and a copy of the whole history
+    if let Err(error) = restore::clear(state_dir) {
+        tracing::warn!("what an interrupted restore has left could not be removed: {error:#}");
+    }
+    Ok(lock)
 }
 
 /// The right to the state folder, for as long as the file is open; `None` while a collector has it.

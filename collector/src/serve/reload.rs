@@ -147,13 +147,14 @@ impl Collector {
 
     async fn take_over(&self, checked: Checked) -> Result<()> {
         let Checked { fixed, names, policy, judging, keep, told } = checked;
+        self.authority.reread_server(&names, self.clock.now())?;
+        // Directly ahead of who sends to them: alerts wait for a receiver from here on.
         let receivers = told.names();
         let begin = self
             .writer
             .call(Weight::default(), move |tx| receivers.iter().try_for_each(|name| tx.begin_receiver(name)));
         let begun = tokio::time::timeout(STOP_TIME, begin).await;
         begun.map_err(|_| anyhow::anyhow!("the store has not answered within {} s", STOP_TIME.as_secs()))??;
-        self.authority.reread_server(&names, self.clock.now())?;
         self.notifier.replace(told)?;
 
         for name in self.settings.fixed.differ(&fixed) {

@@ -96,6 +96,20 @@ fn a_file_that_is_there_is_replaced_only_when_asked_for() {
 }
 
 #[test]
+fn neither_the_state_nor_what_is_no_plain_file_is_ever_replaced() {
+    let scene = Scene::new();
+    std::os::unix::fs::symlink(scene.state(), scene.path("way")).unwrap();
+    for name in ["state/collector.db", "way/ca/root.key", "state/new.db"] {
+        let told = scene.run(&["backup", "--replace", &scene.path(name)]).unwrap_err();
+        assert!(told.ends_with("is in the state folder, which it is a backup of: name a file elsewhere"), "{told}");
+    }
+    std::os::unix::fs::symlink(scene.db(), scene.path("link")).unwrap();
+    let told = scene.run(&["backup", "--replace", &scene.path("link")]).unwrap_err();
+    assert_eq!(told, format!("{} is no plain file: --replace replaces nothing else", scene.path("link")));
+    assert_eq!((scene.links(), scene.names()), (1, ["ca", "collector.db"].map(String::from).to_vec()));
+}
+
+#[test]
 fn what_an_interrupted_backup_left_is_cleared_and_one_that_is_being_made_is_not() {
     let scene = Scene::new();
     let (file, part) = (scene.path("plumb.db"), scene.path("plumb.db.part"));

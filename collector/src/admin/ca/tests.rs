@@ -44,6 +44,34 @@ fn what_does_not_work_leaves_the_key_where_it_is() {
 }
 
 #[test]
+fn a_file_that_somebody_else_made_meanwhile_stays_and_our_own_goes_when_it_is_not_good() {
+    let scene = Scene::new();
+    let file = scene.folder.file("root.txt");
+    let bad = || bail!("it is not good");
+    std::fs::write(&file, "precious").unwrap();
+    assert!(write(&file, "text", || Ok(())).is_err() && write(&file, "text", bad).is_err());
+    assert_eq!(std::fs::read(&file).unwrap(), b"precious");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(write(&file, "text", bad).unwrap_err().to_string(), "it is not good");
+    assert!(!file.exists());
+    write(&file, "text", || Ok(())).unwrap();
+    assert!(file.exists());
+}
+
+#[test]
+fn keys_that_restores_have_left_are_found() {
+    let scene = Scene::new();
+    assert_eq!(elsewhere(scene.state()).unwrap(), Vec::<PathBuf>::new());
+    scene.run(&["backup", &scene.path("plumb.db")]).unwrap();
+    scene.run(&["restore", &scene.path("plumb.db")]).unwrap();
+    let part = scene.state().join("restore.part/ca");
+    std::fs::create_dir_all(&part).unwrap();
+    std::fs::write(part.join("root.key"), "").unwrap();
+    let before = scene.state().join("before-restore-2026-11-21T100102Z/ca/root.key");
+    assert_eq!(elsewhere(scene.state()).unwrap(), [before, part.join("root.key")]);
+}
+
+#[test]
 fn another_passphrase_brings_nothing_back() {
     let scene = Scene::new();
     let (file, good) = (scene.path("root.txt"), words(&scene, "good", "five words nobody would guess"));

@@ -73,6 +73,18 @@ fn while_a_collector_runs_it_is_refused() {
 }
 
 #[test]
+fn after_an_interruption_only_what_finishes_it_works_on_the_state() {
+    let (scene, file) = saved();
+    std::fs::create_dir_all(scene.state().join("restore.ready/aside")).unwrap();
+    let told = "a restore was interrupted: start the collector, or run restore again, to finish it";
+    for command in [&["check"][..], &["token", "create"], &["backup", &scene.path("new.db")]] {
+        assert_eq!(scene.run(command).unwrap_err(), told);
+    }
+    scene.run(&["restore", &file]).unwrap();
+    scene.run(&["check"]).unwrap();
+}
+
+#[test]
 fn what_is_no_backup_is_told_apart() {
     let (scene, file) = saved();
     scene.run(&["restore", &scene.path("none")]).unwrap_err();

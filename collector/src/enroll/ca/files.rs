@@ -87,21 +87,26 @@ pub(super) const KNOWN_AS: &str = "known-as";
 /// So many of them are kept.
 const KNOWN: usize = 16;
 
-/// Adds names to those by which the collector was known; all of them, these first.
+/// Names by which the collector was known before these.
 pub(super) fn known_as(dir: &Path, names: &[String]) -> anyhow::Result<Vec<String>> {
     let path = dir.join(KNOWN_AS);
     let text = if path.exists() { read_text(&path)? } else { String::new() };
     let earlier = || text.lines().filter(|name| !names.iter().any(|now| now == name)).map(str::to_owned);
-    let kept: Vec<String> = earlier().skip(earlier().count().saturating_sub(KNOWN)).collect();
-    let lines: Vec<&str> = kept.iter().chain(names).map(String::as_str).collect();
-    if !text.lines().eq(lines.iter().copied()) {
-        let new = dir.join(format!("{KNOWN_AS}.new"));
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => write(&new, lines.join("\n").as_bytes())?,
-        }
-        fs::rename(&new, &path).with_context(|| format!("rename to {}", path.display()))?;
-        File::open(dir)?.sync_all().with_context(|| format!("sync {}", dir.display()))?;
+    Ok(earlier().skip(earlier().count().saturating_sub(KNOWN)).collect())
+}
+
+/// Keeps the names by which the collector is known: those of before, then these.
+pub(super) fn write_known_as(dir: &Path, earlier: &[String], names: &[String]) -> anyhow::Result<()> {
+    let path = dir.join(KNOWN_AS);
+    let lines: Vec<&str> = earlier.iter().chain(names).map(String::as_str).collect();
+    if path.exists() && read_text(&path)?.lines().eq(lines.iter().copied()) {
+        return Ok(());
     }
-    Ok(names.iter().cloned().chain(kept).collect())
+    let new = dir.join(format!("{KNOWN_AS}.new"));
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => write(&new, lines.join("\n").as_bytes())?,
+    }
+    fs::rename(&new, &path).with_context(|| format!("rename to {}", path.display()))?;
+    File::open(dir)?.sync_all().with_context(|| format!("sync {}", dir.display()))
 }

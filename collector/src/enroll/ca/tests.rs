@@ -145,6 +145,20 @@ fn hosts_that_know_the_collector_by_an_earlier_name_still_trust_its_certificate(
 }
 
 #[test]
+fn a_name_that_no_certificate_can_carry_is_an_error_of_that_name_alone() {
+    let dir = folder("umlaut");
+    let (authority, _) = Authority::open(&dir, NOW).unwrap();
+    let made = |name: &str| authority.server(&[name.to_owned()], NOW).map(drop);
+    let error = made("überwachung.example.de").unwrap_err().to_string();
+    assert_eq!(error, "\"überwachung.example.de\" cannot be the name in a certificate");
+    made("a.example").unwrap();
+    // where it has been noted as an earlier name all the same
+    std::fs::write(dir.join("known-as"), "überwachung.example.de\na.example").unwrap();
+    made("b.example").unwrap();
+    assert_eq!(std::fs::read_to_string(dir.join("known-as")).unwrap(), "a.example\nb.example");
+}
+
+#[test]
 fn requests_that_prove_no_key_on_p256_are_refused() {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let good = csr(&CertificateParams::default(), &key);

@@ -257,6 +257,40 @@ fn the_service_manager_is_told_of_every_step_and_a_mistake_changes_nothing() {
     assert!(!folder.0.join("run/collector.sock").exists(), "it may still remove its socket");
 }
 
+#[test]
+fn a_restore_that_was_interrupted_is_finished_ahead_of_the_locks() {
+    let folder = Folder::new("finishes");
+    std::fs::create_dir_all(folder.0.join("state/restore.ready/aside")).unwrap();
+    std::fs::create_dir_all(folder.0.join("state/restore.part")).unwrap();
+    let service = Service::start(&folder);
+    service.logged("a restore that had been interrupted is finished");
+    service.logged("sandbox: seccomp ");
+    assert!(!folder.0.join("state/restore.ready").exists() && !folder.0.join("state/restore.part").exists());
+}
+
+#[test]
+fn a_start_that_takes_long_ends_when_asked() {
+    let folder = Folder::new("deaf");
+    std::fs::create_dir_all(folder.0.join("state")).unwrap();
+    let holds = rusqlite::Connection::open(folder.0.join("state/collector.db")).unwrap();
+    holds.execute_batch("CREATE TABLE t (n); BEGIN EXCLUSIVE").unwrap(); // opening it waits for 5 s
+    let mut service = Service::start(&folder);
+    let hears = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", service.child.id())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t"));
+        caught.is_some_and(|set| u64::from_str_radix(set, 16).unwrap() >> (libc::SIGHUP - 1) & 1 == 1)
+    };
+    for _ in 0..1000 {
+        if hears() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    service.signal(Signal::SIGTERM);
+    service.logged("stopping before the start was complete");
+    assert!(service.child.wait().unwrap().success());
+}
+
 /// Where the kernel lacks a lock, that is a second warning.
 fn has_landlock(health: SocketAddr) -> bool {
     http(health, "/metrics").contains("\nplumb_sandbox{lock=\"landlock\"} 1\n")

@@ -4,12 +4,14 @@
 //! The copy is taken in bounded steps **within one read transaction**: it is what was committed when it began, the writer
 //! never waits, and it comes to its end under any load. SQLite's backup begins anew whenever another process writes, so
 //! without the transaction it would not end on a busy collector; `VACUUM INTO` would, but it rebuilds every table and cannot
-//! be done in steps. The price: what is written meanwhile stays in the write-ahead log until the copy has been taken.
+//! be done in steps. The price: what is written meanwhile stays in the write-ahead log until the copy has been taken. So the
+//! copy is given up when that log grows too much, and the log is taken over here, before a commit of the writer has to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
+use nix::sys::statvfs::statvfs;
 use plumb_proto::record::{Hash, sha256};
 use plumb_proto::secret::Secret;
 use plumb_proto::time::Timestamp;
@@ -27,6 +29,9 @@ const STEP: i32 = 1024;
 /// How long a step that found the file locked waits, and how often before it gives up: a minute.
 const WAIT: Duration = Duration::from_millis(50);
 const WAITS: u32 = 1200;
+/// So many bytes the write-ahead log may grow meanwhile, at most: what it holds is taken over while others wait, and less
+/// than a minute's work even for a slow disk. Nor may it take more than a fourth of what is free on its disk.
+const LOG: u64 = 1 << 30;
 /// The format of the tables below.
 const FORMAT: i64 = 1;
 /// Files that a backup holds, and the bytes of each, at most.
@@ -173,12 +178,28 @@ fn copy(source: &Path, into: &Path) -> Result<()> {
     from.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let snapshot = Transaction::new_unchecked(&from, TransactionBehavior::Deferred)?;
     migrate::recognise(&snapshot, source, migrate::SQLITE)?; // its first read is what holds the snapshot
+    let pages = |pragma| uint(snapshot.pragma_query_value(None, pragma, |row| row.get(0))?);
+    has_room(into, pages("page_count")?.saturating_mul(pages("page_size")?))?;
+    let log = Log::of(source)?;
     let mut to = open(into)?;
-    let backup = Backup::new(&snapshot, &mut to)?;
+    let done = steps(&snapshot, &mut to, &log);
+    if log.grown() > 0 {
+        let conn = connect(source, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        drop(snapshot);
+        // Passive: it waits for nobody. What it cannot do is left to the writer, as ever.
+        let _ = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+    }
+    done?;
+    close(to)
+}
+
+fn steps(from: &Connection, to: &mut Connection, log: &Log) -> Result<()> {
+    let backup = Backup::new(from, to)?;
     let mut waits = 0;
     loop {
         match backup.step(STEP)? {
-            StepResult::Done => break,
+            StepResult::Done => return Ok(()),
             StepResult::More => waits = 0,
             _ if waits == WAITS => bail!("it stayed locked"),
             _ => {
@@ -186,9 +207,63 @@ fn copy(source: &Path, into: &Path) -> Result<()> {
                 std::thread::sleep(WAIT);
             }
         }
+        log.is_short()?;
     }
-    drop(backup);
-    close(to)
+}
+
+/// Whether the disk of a file that is to be made has room for so many bytes.
+fn has_room(file: &Path, bytes: u64) -> Result<()> {
+    let free = free_beside(file)?;
+    if free < bytes {
+        let (free, bytes) = (free >> 20, bytes >> 20);
+        let folder = file.parent().unwrap_or(Path::new("/")).display();
+        bail!(
+            "it takes {bytes} MiB, and the disk of {folder} has {free} MiB free: make room there, or choose another disk"
+        );
+    }
+    Ok(())
+}
+
+/// Bytes that are free to anybody on the disk of a file's folder.
+#[allow(clippy::useless_conversion)] // they are narrower on other machines
+fn free_beside(file: &Path) -> Result<u64> {
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let disk = statvfs(folder).with_context(|| format!("look at the disk of {}", folder.display()))?;
+    Ok(u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size())))
+}
+
+/// The write-ahead log of a database while a snapshot keeps it from being taken over.
+struct Log {
+    path: PathBuf,
+    /// How long it was at the beginning, and how much it may grow.
+    begun: u64,
+    most: u64,
+}
+
+impl Log {
+    fn of(database: &Path) -> Result<Self> {
+        let mut path = database.as_os_str().to_owned();
+        path.push("-wal");
+        let log = Self { path: path.into(), begun: 0, most: LOG.min(free_beside(database)? / 4) };
+        Ok(Self { begun: log.grown(), ..log })
+    }
+
+    fn grown(&self) -> u64 {
+        let length = std::fs::metadata(&self.path).map_or(0, |file| file.len()); // it may not be there
+        length.saturating_sub(self.begun)
+    }
+
+    fn is_short(&self) -> Result<()> {
+        let (grown, most) = (self.grown() >> 20, self.most >> 20);
+        if self.grown() > self.most {
+            bail!(
+                "it was given up: meanwhile the collector has written {grown} MiB into {}, which stay there until the copy is \
+                 complete, and {most} MiB are the most; choose a faster disk for the backup, a quieter hour, or make room",
+                self.path.display()
+            );
+        }
+        Ok(())
+    }
 }
 
 /// When the backup was made.
@@ -267,4 +342,31 @@ fn pieces(conn: &Connection) -> Result<Vec<Piece>> {
         pieces.push((name, Secret::new(content)));
     }
     Ok(pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stores::sqlite::testing::Folder;
+
+    #[test]
+    fn a_log_that_grows_too_much_is_told_with_what_to_do() {
+        let folder = Folder::empty();
+        let wal = folder.file("db-wal");
+        std::fs::write(&wal, vec![0; 2 << 20]).unwrap();
+        let log = Log { most: 1 << 20, ..Log::of(&folder.file("db")).unwrap() };
+        std::fs::write(&wal, vec![0; 3 << 20]).unwrap();
+        log.is_short().unwrap();
+        std::fs::write(&wal, vec![0; 5 << 20]).unwrap();
+        let error = log.is_short().unwrap_err().to_string();
+        assert!(error.starts_with("it was given up: meanwhile the collector has written 3 MiB into "), "{error}");
+    }
+
+    #[test]
+    fn a_disk_without_room_is_told_before_anything_is_copied() {
+        let folder = Folder::empty();
+        has_room(&folder.file("plumb.db"), 1).unwrap();
+        let error = has_room(&folder.file("plumb.db"), 1 << 60).unwrap_err().to_string();
+        assert!(error.starts_with("it takes 1099511627776 MiB, and the disk of "), "{error}");
+    }
 }
