@@ -28,6 +28,12 @@ pub(super) struct Waiting {
 impl Observer {
     /// Writes the pending record.
     pub(super) fn close(&mut self, now: Duration) {
+        self.live();
+        self.commit(now);
+        self.live();
+    }
+
+    fn commit(&mut self, now: Duration) {
         if self.state.is_none() {
             self.reopen(now);
         }
