@@ -84,3 +84,14 @@ fn a_mistake_changes_nothing_and_is_told_until_it_is_mended() {
     scene.observer.reload(changes(vec![Change::Keep("probe")]));
     assert_eq!(scene.observer.status().refused, None);
 }
+
+#[test]
+fn a_disk_that_was_full_at_the_start_is_told_once_and_not_at_each_reload() {
+    let mut scene = Scene::new();
+    scene.observer.state.as_mut().unwrap().open_on_reserve();
+    for _ in 0..3 {
+        scene.observer.reload(changes(vec![Change::Keep("probe")]));
+        scene.pass(Duration::from_secs(65));
+    }
+    assert_eq!(scene.events("disk_full").len(), 1);
+}
