@@ -169,7 +169,7 @@ impl Observer {
     }
 }
 
-fn declaration(table: &Table) -> TableDecl {
+pub(super) fn declaration(table: &Table) -> TableDecl {
     let column = |column: &crate::watcher::Column| ColumnDecl {
         name: column.name.to_owned(),
         kind: column.kind,

@@ -63,6 +63,9 @@ fn a_watcher_that_is_switched_off_looks_no_more_and_one_that_is_switched_on_does
     scene.pass(Duration::from_secs(60));
     let names = |scene: &Scene| scene.observer.status().watchers.into_iter().map(|each| each.name).collect::<Vec<_>>();
     assert_eq!(names(&scene), ["agent"]);
+    let last = scene.last();
+    assert_eq!((last.outcome, last.problems[0].table.as_str()), (Outcome::Failed, "thing"));
+    assert_eq!(last.problems[0].error, "switched off in the configuration");
     scene.observer.reload(changes(vec![anew(10)]));
     assert_eq!(names(&scene), ["probe", "agent"]);
     assert!(looks(&mut scene, Duration::from_secs(30)) >= 3);
