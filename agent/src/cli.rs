@@ -85,7 +85,20 @@ struct Configured {
 
 impl Configured {
     fn load(&self, specs: &[Spec]) -> Result<Config, Mistakes> {
-        Config::load(&self.config, self.config.as_os_str() != config::FILE, specs)
+        Config::load(&self.config, self.is_named(), specs)
+    }
+
+    /// Whether the file was named on the command line.
+    fn is_named(&self) -> bool {
+        self.config.as_os_str() != config::FILE
+    }
+
+    /// Where the state lies, and the mistakes in the files, if there are any.
+    fn state_dir(&self, specs: &[Spec]) -> anyhow::Result<(PathBuf, Mistakes)> {
+        match self.load(specs) {
+            Ok(config) => Ok((config.state_dir, Mistakes(Vec::new()))),
+            Err(mistakes) => Ok((Config::state_dir(&self.config)?, mistakes)),
+        }
     }
 }
 

@@ -117,6 +117,15 @@ impl Config {
         Self::of(&Settings::default(), specs)
     }
 
+    /// Where the state lies by these files, whatever else is wrong in them: where the sample has it, if that is.
+    ///
+    /// # Errors
+    /// As [`Config::defaults`].
+    pub fn state_dir(file: &Path) -> Result<PathBuf, Mistakes> {
+        let written = file::text_of("state_dir", file).map(PathBuf::from).filter(|folder| folder.is_absolute());
+        written.map_or_else(|| Ok(Self::defaults(&[])?.state_dir), Ok)
+    }
+
     fn of(settings: &Settings, specs: &[Spec]) -> Result<Self, Mistakes> {
         let mut mistakes = Vec::new();
         let sections: Vec<&str> = specs.iter().map(|spec| spec.name).collect();

@@ -93,6 +93,8 @@ impl Host {
     #[must_use]
     pub fn with_peek(mut self, peek: Option<Peek>) -> Self {
         self.peek = peek.filter(|_| self.is_live());
+        // It may see the mounts of all where this thread saw its own.
+        let _ = self.mounts();
         self
     }
 
@@ -182,12 +184,19 @@ impl Host {
         let path = path.as_ref();
         let read = self.open(path).and_then(|mut file| file.read_into(limit, buffer));
         let Err(error) = read else { return Ok(()) };
-        match self.peek.as_ref().filter(|_| error.kind == ErrorKind::Denied).and_then(|peek| peek.bytes(path, limit)) {
+        match self.peek_where(&error, |peek| peek.bytes(path, limit)) {
             Some(Ok(bytes)) => *buffer = bytes,
             Some(Err(kind)) => return Err(kind.at(path)),
             None => return Err(error),
         }
         Ok(())
+    }
+
+    /// What the other thread answers where this one met an error that says that it may not see.
+    fn peek_where<T>(&self, error: &HostError, ask: impl FnOnce(&Peek) -> Option<T>) -> Option<T> {
+        // With hidepid=2, what is hidden is not there (proc(5)).
+        let hidden = matches!(error.kind, ErrorKind::Denied | ErrorKind::NotFound);
+        self.peek.as_ref().filter(|_| hidden).and_then(ask)
     }
 
     /// All of a regular file, which must be UTF-8.

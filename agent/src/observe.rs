@@ -187,6 +187,7 @@ impl Observer {
     /// Does what is due, at most one look, and answers the monotonic time at which something is due next.
     pub fn step(&mut self) -> Duration {
         let now = self.clock.monotonic();
+        self.live();
         self.answer(now);
         self.hear(now);
         match &self.waiting {
@@ -206,9 +207,8 @@ impl Observer {
             }
         }
         self.write_status(now);
-        let now = self.clock.monotonic();
-        self.live(now);
-        self.next(now)
+        self.live();
+        self.next(self.clock.monotonic())
     }
 
     /// What is kept, unless it cannot be opened.

@@ -133,10 +133,10 @@ impl State {
         }
     }
 
-    /// True if it could be opened only by giving the reserve up: the disk is full, and nobody has said so yet.
+    /// True, once, if it could be opened only by giving the reserve up: the disk is full, and nobody has said so yet.
     #[must_use]
-    pub fn on_reserve(&self) -> bool {
-        self.on_reserve
+    pub fn take_on_reserve(&mut self) -> bool {
+        std::mem::take(&mut self.on_reserve)
     }
 
     /// Sets the state aside and begins a new epoch.

@@ -382,24 +382,41 @@ fn what_root_makes_when_it_enrols_belongs_to_the_owner_of_the_state_folder() {
 #[test]
 fn a_service_that_may_not_look_into_processes_is_told_which_line_lets_it() {
     let scene = Scene::new();
-    fs::create_dir_all(scene.0.join("host/usr/bin")).unwrap();
-    scene.write("host/usr/bin/php8.2", "\x7fELF\0X-Powered-By: PHP/8.2.1\0");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(scene.0.join("host/usr/bin/php8.2"), mode).unwrap();
-    let agent = scene.start();
-    let end = Instant::now() + Duration::from_secs(30);
-    let check = loop {
-        let check = json(&scene.run(&["check", "--json"]));
-        if check["grants"].as_array().is_some_and(|grants| !grants.is_empty()) {
-            break check;
-        }
-        assert!(Instant::now() < end, "{check:#}");
-        std::thread::sleep(Duration::from_millis(200));
-    };
+    scene.start().stop();
+    let file = scene.state().join("status.json");
+    let mut status: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    status["watchers"][0]["withheld"] = serde_json::json!({ "CAP_SYS_PTRACE": 2 });
+    fs::write(&file, status.to_string()).unwrap();
+    let check = json(&scene.run(&["check", "--json"]));
     assert_eq!(check["grants"][0]["capability"], "CAP_SYS_PTRACE");
     assert!(check["service"]["rights"]["sys_ptrace"].is_boolean());
     let page = out(&scene.command(&["check"]).env("COLUMNS", "60").output().unwrap());
     let line = page.lines().find(|line| line.starts_with("mkdir -p /etc/systemd/system/plumb-agent.service.d && "));
     assert!(line.is_some_and(|line| line.ends_with("systemctl restart plumb-agent")), "{page}");
+}
+
+#[test]
+fn the_service_of_this_machine_is_not_that_of_a_host_in_a_folder() {
+    let scene = Scene::new();
+    let check = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plumb-agent"));
+        out(&command.args(args).arg("--root").arg(scene.0.join("host")).output().unwrap())
+    };
+    let document: serde_json::Value = serde_json::from_str(&check(&["check", "--json"])).unwrap();
+    assert_eq!((&document["service"], &document["grants"]), (&serde_json::Value::Null, &serde_json::json!([])));
+    assert!(!check(&["check"]).contains("service\n"));
+}
+
+#[test]
+fn a_mistake_in_the_configuration_hides_nothing_of_an_agent_at_work() {
+    let scene = Scene::new();
+    let agent = scene.start();
+    scene.write("agent.toml", &format!("state_dir = \"{}\"\ncpu_shar = 0.1\n", scene.state().display()));
+    let output = scene.run(&["status"]);
+    assert_eq!(output.status.code(), Some(0), "it runs");
+    let page = out(&output);
+    assert!(page.contains(" running since ") && page.contains("agent.toml:2: unknown key cpu_shar"), "{page}");
+    assert_eq!(json(&scene.run(&["status", "--json"]))["configuration"][0]["line"], 2);
+    assert_eq!(json(&scene.run(&["check", "--json"]))["service"]["running"], true);
     drop(agent);
 }

@@ -13,7 +13,7 @@ use super::status::{Known, lines};
 use super::table::{Table, pair};
 use super::terminal::{Style, Terminal};
 use super::{Done, Printed, json, once};
-use crate::config::{Config, Mistakes};
+use crate::config::{Config, Mistake, Mistakes};
 use crate::host::Host;
 use crate::host::grant::{Right, Rights};
 use crate::status::{Problem, Status};
@@ -24,16 +24,29 @@ struct Document<'a> {
     configuration: Vec<Wrong>,
     watchers: Vec<Found>,
     problems: &'a [Problem],
-    /// Rights that the service lacks, or this user where the service says nothing.
+    /// Rights that the service lacks, or this user where the service says nothing; none for a host in a folder.
     grants: &'a [Grant],
+    /// Of this machine, not of a host in a folder unless its settings were named.
     service: &'a Option<Known>,
 }
 
+/// A mistake in the configuration.
 #[derive(Serialize)]
-struct Wrong {
+pub(super) struct Wrong {
     file: String,
     line: usize,
     error: String,
+}
+
+impl Wrong {
+    pub(super) fn all(mistakes: &Mistakes) -> Vec<Self> {
+        let wrong = |mistake: &Mistake| Self {
+            file: mistake.file.display().to_string(),
+            line: mistake.line,
+            error: mistake.what.clone(),
+        };
+        mistakes.0.iter().map(wrong).collect()
+    }
 }
 
 #[derive(Serialize)]
@@ -47,30 +60,30 @@ struct Found {
 pub(super) fn run(args: &Printed, root: &Path, specs: &[Spec], terminal: &Terminal) -> anyhow::Result<Done> {
     let (config, mistakes) = match args.configured.load(specs) {
         Ok(config) => (config, Mistakes(Vec::new())),
-        Err(mistakes) => (Config::defaults(specs)?, mistakes),
+        Err(mistakes) => {
+            let state_dir = Config::state_dir(&args.configured.config)?;
+            (Config { state_dir, ..Config::defaults(specs)? }, mistakes)
+        }
     };
     let host = Host::new(root, Arc::new(SystemClock::new())).without(&config.state_dir);
     host.check()?;
     let seen = gather(&host, config.assigned()?);
+    // The service of this machine says nothing of a host in a folder; one whose settings were named is meant.
+    let is_meant = host.is_live() || args.configured.is_named();
     // What cannot be read is told; it keeps nothing else from being shown.
-    let (service, unread) = match Known::of(&config.state_dir) {
-        Ok(known) => (Some(known), None),
+    let (service, unread) = match is_meant.then(|| Known::of(&config.state_dir)).transpose() {
+        Ok(known) => (known, None),
         Err(error) => (None, Some(format!("{error:#}"))),
     };
     let watchers = found(&config, &seen);
     let grants = match service.as_ref().and_then(|known| known.status.as_ref()) {
         Some(status) => grants::of_service(status),
-        None => grants::of_seen(&seen),
+        None if host.is_live() => grants::of_seen(&seen),
+        None => Vec::new(),
     };
     let text = if args.json {
-        let wrong = |mistake: &crate::config::Mistake| Wrong {
-            file: mistake.file.display().to_string(),
-            line: mistake.line,
-            error: mistake.what.clone(),
-        };
-        let configuration = mistakes.0.iter().map(wrong).collect();
         json::document(&Document {
-            configuration,
+            configuration: Wrong::all(&mistakes),
             watchers,
             problems: &seen.problems,
             grants: &grants,
@@ -126,13 +139,13 @@ fn page(
     }
     text += &table.render(terminal);
     text += &once::problems(&seen.problems, terminal);
-    text += &format!("\n{}", heading("service"));
-    match (service, unread) {
-        (Some(Known { status: Some(status), running }), _) => text += &of_service(status, *running, terminal),
-        (Some(_), _) => text += &pair("", "no agent has run here yet", 0, terminal),
-        (None, why) => text += &pair("", why.unwrap_or_default(), 0, terminal),
-    }
-    text
+    let said = match (service, unread) {
+        (Some(Known { status: Some(status), running }), _) => of_service(status, *running, terminal),
+        (Some(_), _) => pair("", "no agent has run here yet", 0, terminal),
+        (None, Some(why)) => pair("", why, 0, terminal),
+        (None, None) => return text,
+    };
+    text + &format!("\n{}{said}", heading("service"))
 }
 
 fn of_service(status: &Status, running: bool, terminal: &Terminal) -> String {

@@ -1,8 +1,8 @@
 //! What the agent's own files are called, and whose they are.
 
-use std::fs::{self, DirBuilder};
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, lchown};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -35,7 +35,7 @@ pub(super) fn state_folder(state: &Path, user: Option<Owner>) -> anyhow::Result<
         found => return Ok(owner(found.with_context(told)?)),
     }
     let parent = state.parent().with_context(told)?;
-    DirBuilder::new().recursive(true).create(parent).with_context(told)?;
+    make_way(parent).with_context(told)?;
     let name = state.file_name().with_context(told)?.to_string_lossy();
     let fresh = parent.join(format!(".{name}.{}", std::process::id()));
     DirBuilder::new().mode(0o700).create(&fresh).with_context(told)?;
@@ -49,6 +49,18 @@ pub(super) fn state_folder(state: &Path, user: Option<Owner>) -> anyhow::Result<
         return Err(error).with_context(told);
     }
     Ok(owner(fs::metadata(state).with_context(told)?))
+}
+
+/// Makes the folders that are missing on the way to a place, for everybody to pass through: whom the place is for, too,
+/// whatever our umask keeps from others.
+fn make_way(to: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = to.ancestors().take_while(|folder| !folder.exists()).collect();
+    for folder in missing.into_iter().rev() {
+        DirBuilder::new().create(folder)?;
+        let made = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(folder)?;
+        made.set_permissions(Permissions::from_mode(0o755))?;
+    }
+    Ok(())
 }
 
 /// Does some work as the owner of the state folder, if we are root: what it makes belongs to the owner from the start, and
@@ -81,8 +93,6 @@ pub(super) fn user(passwd: &str, name: &str) -> Option<Owner> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
     use crate::state::testing::Folder;
 
@@ -100,9 +110,14 @@ mod tests {
     #[test]
     fn a_missing_state_folder_is_made_for_its_user_only_and_one_that_is_there_stays_as_it_is() {
         let folder = Folder::new();
-        let state = folder.path().join("lib/plumb-agent");
+        let state = folder.path().join("var/lib/plumb-agent");
         let us = geteuid();
+        let before = umask(Mode::from_bits_truncate(0o077));
         let owner = state_folder(&state, Some(SOMEBODY)).unwrap();
+        umask(before);
+        for parent in [folder.path().join("var"), folder.path().join("var/lib")] {
+            assert_eq!(fs::metadata(parent).unwrap().permissions().mode() & 0o7777, 0o755);
+        }
         assert_eq!(owner, if us.is_root() { SOMEBODY } else { (us.as_raw(), nix::unistd::getegid().as_raw()) });
         assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o7777, 0o700);
         assert_eq!(state_folder(&state, Some((1, 1))).unwrap(), owner);

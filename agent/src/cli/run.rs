@@ -69,7 +69,9 @@ pub(super) fn run(args: &Configured, root: &Path, specs: &[Spec]) -> anyhow::Res
     let identity = identity(folder);
     let delivering = Builder::new().name("deliver".to_owned()).stack_size(STACK).spawn(move || {
         if let Err(error) = deliver::run(deliver_end, identity, clock, stopped) {
-            tracing::error!("nothing is delivered: {error}");
+            tracing::error!("nothing can be delivered, so this process ends: {error}");
+            // What was committed is there at the next start, and whoever watches this process sees to that.
+            std::process::exit(1);
         }
     })?;
     tracing::info!("plumb-agent {} observes {}", plumb_proto::VERSION, root.display());

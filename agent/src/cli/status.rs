@@ -6,6 +6,7 @@ use std::time::Duration;
 use plumb_proto::time::{Clock, SystemClock};
 use serde::Serialize;
 
+use super::check::Wrong;
 use super::table::{Table, pair};
 use super::terminal::{Style, Terminal};
 use super::{Done, Printed, json, once, units};
@@ -15,6 +16,14 @@ use crate::watcher::Spec;
 
 /// A status that is older was left behind: it is written every ten seconds.
 const FRESH: Duration = Duration::from_secs(45);
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    known: &'a Known,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    configuration: Vec<Wrong>,
+}
 
 /// What is known of the agent that belongs to a state folder.
 #[derive(Serialize)]
@@ -38,15 +47,23 @@ impl Known {
 }
 
 pub(super) fn run(args: &Printed, specs: &[Spec], terminal: &Terminal) -> anyhow::Result<Done> {
-    let folder = args.configured.load(specs)?.state_dir;
+    // An agent at work goes on with the settings it has, so mistakes in the files hide nothing of it.
+    let (folder, mistakes) = args.configured.state_dir(specs)?;
     let known = Known::of(&folder)?;
     if args.json {
-        terminal.print(&json::document(&known)?)?;
+        let configuration = Wrong::all(&mistakes);
+        terminal.print(&json::document(&Document { known: &known, configuration })?)?;
     } else {
-        match &known.status {
-            Some(status) => terminal.print(&page(status, known.running, terminal))?,
-            None => terminal.print(&format!("no agent has run with its state in {}\n", folder.display()))?,
+        let mut text = match &known.status {
+            Some(status) => page(status, known.running, terminal),
+            None => format!("no agent has run with its state in {}\n", folder.display()),
+        };
+        if !mistakes.0.is_empty() {
+            let heading = "mistakes in the configuration, with which no agent starts";
+            text += &format!("\n{}\n", terminal.paint(heading, Style::Bad));
+            mistakes.to_string().lines().for_each(|line| text += &pair("", line, 0, terminal));
         }
+        terminal.print(&text)?;
     }
     Ok(if known.running { Done::Well } else { Done::NotWell })
 }

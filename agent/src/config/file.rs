@@ -34,23 +34,7 @@ impl Settings {
     /// Reads a file and the folder `agent.d` beside it.
     pub(super) fn load(file: &Path, required: bool) -> Result<Self, Mistakes> {
         let (mut settings, mut mistakes) = (Self::default(), Vec::new());
-        let mut files = vec![file.to_owned()];
-        if !required && !file.exists() {
-            files.clear();
-        }
-        let folder = file.with_file_name("agent.d");
-        match fs::read_dir(&folder) {
-            Ok(entries) => {
-                let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-                let mut more: Vec<PathBuf> =
-                    paths.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
-                more.sort_unstable();
-                files.extend(more);
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => mistakes.push(Mistake { file: folder, line: 0, what: error.to_string() }),
-        }
-        for file in files {
+        for file in files(file, required, &mut mistakes) {
             match read(&file) {
                 Ok(text) => settings.take_up(&file, &text, &mut mistakes),
                 Err(what) => mistakes.push(Mistake { file, line: 0, what }),
@@ -200,6 +184,37 @@ impl Settings {
     fn of(&self, section: Option<&str>) -> impl Iterator<Item = &Setting> {
         self.0.iter().filter(move |setting| setting.section.as_deref() == section)
     }
+}
+
+/// The text that counts for a key above all sections, as far as the files can be understood.
+pub(super) fn text_of(key: &str, file: &Path) -> Option<String> {
+    let text = |file: PathBuf| {
+        let text = read(&file).ok()?;
+        let (table, _) = DeTable::parse_recoverable(&text);
+        table.get_ref().get(key)?.get_ref().as_str().map(str::to_owned)
+    };
+    files(file, false, &mut Vec::new()).into_iter().filter_map(text).next_back()
+}
+
+/// A file, and those in the folder `agent.d` beside it by their names.
+fn files(file: &Path, required: bool, mistakes: &mut Vec<Mistake>) -> Vec<PathBuf> {
+    let mut files = vec![file.to_owned()];
+    if !required && !file.exists() {
+        files.clear();
+    }
+    let folder = file.with_file_name("agent.d");
+    match fs::read_dir(&folder) {
+        Ok(entries) => {
+            let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+            let mut more: Vec<PathBuf> =
+                paths.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+            more.sort_unstable();
+            files.extend(more);
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => mistakes.push(Mistake { file: folder, line: 0, what: error.to_string() }),
+    }
+    files
 }
 
 fn read(file: &Path) -> Result<String, String> {

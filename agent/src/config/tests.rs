@@ -38,6 +38,22 @@ fn without_a_file_the_samples_hold() {
 }
 
 #[test]
+fn the_state_is_found_whatever_else_is_wrong() {
+    let folder = Folder::new();
+    let file = folder.path().join("agent.toml");
+    let of = |text: &str| {
+        fs::write(&file, text).unwrap();
+        Config::state_dir(&file).unwrap()
+    };
+    for wrong in ["cpu_share = 9\n", "spool_byte = 1\n", "[disk]\nevery = \n", "= =\n"] {
+        assert_eq!(of(&format!("state_dir = \"/srv/x\"\n{wrong}")), Path::new("/srv/x"), "{wrong}");
+    }
+    for wrong in ["", "state_dir = \"x\"\n", "state_dir = 7\n"] {
+        assert_eq!(of(wrong), Path::new("/var/lib/plumb-agent"), "{wrong}");
+    }
+}
+
+#[test]
 fn a_file_that_was_named_must_be_there() {
     let missing = Config::load(Path::new("/nonexistent/agent.toml"), true, watchers::ALL);
     let text = missing.err().unwrap().to_string();

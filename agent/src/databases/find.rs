@@ -123,7 +123,10 @@ impl Found {
                     self.seen.insert(process.pid);
                     born.extend(host.birth(process.pid).ok().map(|birth| (process, birth)));
                 }
-                Err(ErrorKind::Denied) if host.comm(process.pid).is_ok_and(|name| is_one(&name)) => {
+                // Where even the name is denied (hidepid=1), it may be one.
+                Err(ErrorKind::Denied)
+                    if host.comm(process.pid).map_or_else(|error| !error.is_absent(), |name| is_one(&name)) =>
+                {
                     self.hidden = Some("what some processes run cannot be seen".to_owned());
                 }
                 Ok(_) | Err(_) => {}

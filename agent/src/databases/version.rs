@@ -8,7 +8,6 @@ use plumb_proto::untrusted::Untrusted;
 use super::find::{Binary, Found, Server};
 use super::{Instance, Product};
 use crate::host::binary::{Finding, LIMIT};
-use crate::host::grant::Right;
 use crate::host::packages::Package;
 use crate::host::{Host, Identity};
 
@@ -65,7 +64,7 @@ impl Versions {
             let finding = known.map(|(_, finding)| finding.clone()).unwrap_or_else(|| {
                 let (finding, read) = host.version_in(&binary.real, mark);
                 // One that was read as far as is ever read will say no more the next time.
-                if !matches!(finding, Finding::Unreadable(_)) || read >= LIMIT {
+                if !matches!(finding, Finding::Unreadable(..)) || read >= LIMIT {
                     self.files.insert(binary.real.clone(), (binary.identity, finding.clone()));
                 }
                 finding
@@ -73,7 +72,7 @@ impl Versions {
             match finding {
                 Finding::Version(version) => return Ok(Some(version)),
                 Finding::Nothing => {}
-                Finding::Unreadable(why) => reason = (why, Right::Files.hint(host)),
+                Finding::Unreadable(why, hint) => reason = (why, hint),
             }
         }
         match instance

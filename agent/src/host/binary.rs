@@ -5,7 +5,7 @@ use std::path::Path;
 
 use plumb_proto::untrusted::Untrusted;
 
-use super::{ErrorKind, Host};
+use super::{ErrorKind, Host, HostError};
 
 /// Bytes of a binary that are searched.
 pub const LIMIT: u64 = 64 << 20;
@@ -29,8 +29,8 @@ pub enum Finding {
     Version(Untrusted),
     /// Nothing: it is a script, or another program that goes by the name.
     Nothing,
-    /// It cannot be read to its end, and why.
-    Unreadable(String),
+    /// It cannot be read to its end: why, and what can be done about it, if anything.
+    Unreadable(String, &'static str),
 }
 
 impl Host {
@@ -44,15 +44,21 @@ impl Host {
                 let size = file.meta().size;
                 match find(&mut file.take(LIMIT), mark, &mut read) {
                     Ok(Some(version)) => Finding::Version(version),
-                    Ok(None) if size > LIMIT => Finding::Unreadable(format!("no version in its first {LIMIT} bytes")),
+                    Ok(None) if size > LIMIT => {
+                        Finding::Unreadable(format!("no version in its first {LIMIT} bytes"), "")
+                    }
                     Ok(None) => Finding::Nothing,
-                    Err(error) => Finding::Unreadable(ErrorKind::from_io(&error).at(path).to_string()),
+                    Err(error) => unreadable(&ErrorKind::from_io(&error).at(path)),
                 }
             }
-            Err(error) => Finding::Unreadable(error.to_string()),
+            Err(error) => unreadable(&error),
         };
         (finding, read)
     }
+}
+
+fn unreadable(error: &HostError) -> Finding {
+    Finding::Unreadable(error.to_string(), error.hint())
 }
 
 /// Streams through one buffer; what may be the beginning of the mark, or of the version, is kept for the next round.

@@ -41,6 +41,9 @@ pub enum BusError {
     /// A host in a folder has no bus.
     #[error("comes over the system bus, which is not asked under --root")]
     Staged,
+    /// There is no bus, and the other way is closed to this user.
+    #[error("{SYSTEM_BUS}: not found; install dbus: systemd's own socket answers root only")]
+    Missing,
     /// The socket cannot be connected to.
     #[error("{path}: {source}")]
     Connect {
@@ -102,8 +105,16 @@ impl Host {
         match Bus::connect(SYSTEM_BUS, false, &self.clock) {
             Ok(bus) => Ok(bus),
             // What was wrong with the bus is told, not that the other way is for root only.
-            Err(error) => Bus::connect(PRIVATE, true, &self.clock).map_err(|_| error),
+            Err(error) => Bus::connect(PRIVATE, true, &self.clock).map_err(|_| without(error)),
         }
+    }
+}
+
+/// What is said of a bus that cannot be asked, where systemd cannot be asked either.
+fn without(error: BusError) -> BusError {
+    match error {
+        BusError::Connect { source, .. } if source.kind() == io::ErrorKind::NotFound => BusError::Missing,
+        other => other,
     }
 }
 

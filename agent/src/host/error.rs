@@ -26,6 +26,9 @@ pub enum ErrorKind {
     /// The agent may not.
     #[error("permission denied")]
     Denied,
+    /// The kernel hides what belongs to others there (proc(5), hidepid).
+    #[error("it is mounted with hidepid, which hides the processes of others")]
+    Hidden,
     /// It holds more than the caller is ready to take.
     #[error("bigger than {0} bytes")]
     TooBig(u64),
@@ -123,6 +126,7 @@ impl HostError {
                 let right = if process.is_some_and(u8::is_ascii_digit) { Right::Processes } else { Right::Files };
                 right.hint_with(Rights::own())
             }
+            ErrorKind::Hidden => Right::Processes.hint_with(Rights::own()),
             ErrorKind::NoRoot(_) => "give an existing folder with --root",
             _ => "",
         }

@@ -41,10 +41,15 @@ impl Right {
         }
     }
 
-    /// What would let the agent see something on this host that it was denied.
+    /// What would let the agent see something on this host that it was denied. A host in a folder has no processes to look
+    /// into.
     #[must_use]
     pub fn hint(self, host: &Host) -> &'static str {
-        self.hint_with(if host.is_live() { Rights::own() } else { Rights::default() })
+        match (self, host.is_live()) {
+            (_, true) => self.hint_with(Rights::own()),
+            (Self::Files, false) => self.hint_with(Rights::default()),
+            (Self::Processes, false) => "",
+        }
     }
 
     /// The same for an agent with these rights.

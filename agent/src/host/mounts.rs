@@ -1,7 +1,7 @@
 //! Mounts of the host, from mountinfo (proc_pid_mountinfo(5)), and how full they are.
 //!
 //! The table of process 1 is read, not our own: a service manager gives the agent a view in which everything is
-//! read-only. statvfs(2) on a dead network or user-space mount never returns, so such mounts are asked on a throw-away
+//! read-only. Where only our own can be read, it tells what is mounted, but not how ([`OWN_TABLE`]). statvfs(2) on a dead network or user-space mount never returns, so such mounts are asked on a throw-away
 //! thread ([`probe`]).
 
 mod probe;
@@ -19,8 +19,10 @@ pub use probe::{SpaceError, Statvfs};
 
 /// Bytes of a table of mounts; a busy container host has some thousand of 200 bytes.
 const MOUNTINFO: usize = 2 << 20;
-/// Mounts as all processes see them, then as this one does.
-const TABLES: [&str; 2] = ["/proc/1/mountinfo", "/proc/self/mountinfo"];
+/// Mounts as all processes see them.
+const TABLE: &str = "/proc/1/mountinfo";
+/// Mounts as this process sees them. Their options may be those of a view that was made for it alone.
+pub const OWN_TABLE: &str = "/proc/self/mountinfo";
 /// Types whose server may be gone; so may that of each `fuse*`.
 const MAY_HANG: [&str; 18] = [
     "9p",
@@ -123,11 +125,10 @@ impl Host {
     /// # Errors
     /// The table is not there or cannot be read.
     pub fn read_mountinfo(&self, buffer: &mut Vec<u8>) -> Result<&'static str, HostError> {
-        let [all, own] = TABLES;
-        match self.read_into(all, MOUNTINFO, buffer) {
-            Ok(()) => Ok(all),
+        match self.read_into(TABLE, MOUNTINFO, buffer) {
+            Ok(()) => Ok(TABLE),
             // Other people's processes may be hidden (proc(5), hidepid).
-            Err(_) => self.read_into(own, MOUNTINFO, buffer).map(|()| own),
+            Err(_) => self.read_into(OWN_TABLE, MOUNTINFO, buffer).map(|()| OWN_TABLE),
         }
     }
 

@@ -1,6 +1,9 @@
 //! What the kernel shows of other processes, for an agent that is locked up: one thread that was started ahead of the locks
-//! reads on request, and can do nothing else (see `sandbox::reader`). Links are asked of it at once, files only where this thread was denied.
+//! reads on request, and can do nothing else (see `sandbox::reader`). Links and the list of processes are asked of it at once,
+//! the rest only where this thread was denied, or sees nothing: a /proc that is mounted with hidepid hides processes from
+//! whoever may not ptrace them (proc(5)), which is just what Landlock takes away.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,7 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 
 use super::error::ErrorKind;
+use super::walk::MAX_ENTRIES;
 
+/// What is read of a process, beside what stands below fdinfo.
+const FILES: [&str; 7] = ["maps", "smaps_rollup", "io", "stat", "comm", "cmdline", "mountinfo"];
 /// Stack of the thread: it holds no buffer.
 const STACK: usize = 64 << 10;
 
@@ -26,11 +32,13 @@ struct Line {
 enum Question {
     Links(Vec<PathBuf>),
     Bytes(PathBuf, usize),
+    Names(PathBuf),
 }
 
 enum Answer {
     Links(Vec<Result<PathBuf, ErrorKind>>),
     Bytes(Vec<u8>),
+    Names(Vec<OsString>),
 }
 
 impl Peek {
@@ -51,6 +59,7 @@ impl Peek {
                 let answer = match question {
                     Question::Links(paths) => Ok(Answer::Links(paths.iter().map(|path| text(path)).collect())),
                     Question::Bytes(path, limit) => bytes(&path, limit).map(Answer::Bytes),
+                    Question::Names(path) => names(&path).map(Answer::Names),
                 };
                 if reply.send(answer).is_err() {
                     return;
@@ -72,15 +81,31 @@ impl Peek {
     pub(super) fn links(&self, paths: Vec<PathBuf>) -> Option<Vec<Result<PathBuf, ErrorKind>>> {
         match self.answer(paths.iter().all(|path| is_link(path)), Question::Links(paths))? {
             Ok(Answer::Links(texts)) => Some(texts),
-            Ok(Answer::Bytes(_)) | Err(_) => None,
+            _ => None,
         }
     }
 
     /// All of a file of a process.
     pub(super) fn bytes(&self, path: &Path, limit: usize) -> Option<Result<Vec<u8>, ErrorKind>> {
-        match self.answer(is_file(path), Question::Bytes(path.to_owned(), limit))? {
+        let bytes = self.beginning(path, limit.saturating_add(1))?;
+        let ceiling = u64::try_from(limit).unwrap_or(u64::MAX);
+        Some(bytes.and_then(|bytes| if bytes.len() > limit { Err(ErrorKind::TooBig(ceiling)) } else { Ok(bytes) }))
+    }
+
+    /// The first bytes of a file of a process, at most so many.
+    pub(super) fn beginning(&self, path: &Path, most: usize) -> Option<Result<Vec<u8>, ErrorKind>> {
+        match self.answer(is_file(path), Question::Bytes(path.to_owned(), most))? {
             Ok(Answer::Bytes(bytes)) => Some(Ok(bytes)),
-            Ok(Answer::Links(_)) => None,
+            Ok(_) => None,
+            Err(kind) => Some(Err(kind)),
+        }
+    }
+
+    /// What /proc holds, or the folder of a process's descriptors.
+    pub(super) fn names(&self, path: &Path) -> Option<Result<Vec<OsString>, ErrorKind>> {
+        match self.answer(is_folder(path), Question::Names(path.to_owned()))? {
+            Ok(Answer::Names(names)) => Some(Ok(names)),
+            Ok(_) => None,
             Err(kind) => Some(Err(kind)),
         }
     }
@@ -118,21 +143,37 @@ fn is_file(path: &Path) -> bool {
         let number = rest.strip_prefix("fdinfo/");
         number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    of_a_process(path).is_some_and(|rest| matches!(rest, "maps" | "smaps_rollup" | "io") || numbered(rest))
+    of_a_process(path).is_some_and(|rest| FILES.contains(&rest) || numbered(rest))
+}
+
+/// Folders that are listed.
+fn is_folder(path: &Path) -> bool {
+    path.as_os_str() == "/proc" || of_a_process(path) == Some("fd")
 }
 
 fn text(path: &Path) -> Result<PathBuf, ErrorKind> {
     std::fs::read_link(path).map_err(|error| ErrorKind::from_io(&error))
 }
 
-fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>, ErrorKind> {
+fn bytes(path: &Path, most: usize) -> Result<Vec<u8>, ErrorKind> {
     let failed = |error: std::io::Error| ErrorKind::from_io(&error);
     // A file of the kernel's own: what is opened by this name can be no link and no device.
     let file = File::open(path).map_err(failed)?;
-    let ceiling = u64::try_from(limit).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
-    file.take(ceiling.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > limit { Err(ErrorKind::TooBig(ceiling)) } else { Ok(bytes) }
+    file.take(u64::try_from(most).unwrap_or(u64::MAX)).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+fn names(path: &Path) -> Result<Vec<OsString>, ErrorKind> {
+    let failed = |error: std::io::Error| ErrorKind::from_io(&error);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        if names.len() >= MAX_ENTRIES {
+            return Err(ErrorKind::TooMany(MAX_ENTRIES));
+        }
+        names.push(entry.map_err(failed)?.file_name());
+    }
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -145,6 +186,7 @@ mod tests {
             assert!(is_link(Path::new(link)) && !is_file(Path::new(link)), "{link}");
         }
         assert!(is_file(Path::new("/proc/12/maps")) && !is_link(Path::new("/proc/12/maps")));
+        assert!(is_folder(Path::new("/proc")) && is_folder(Path::new("/proc/12/fd")));
         for no in [
             "/etc/shadow",
             "/proc/1/root/etc/shadow",
@@ -152,8 +194,11 @@ mod tests {
             "/proc/self/exe",
             "/proc/1",
             "/proc/1/fd/../exe",
+            "/proc/1/environ",
+            "/proc/1/task",
         ] {
-            assert!(!is_link(Path::new(no)) && !is_file(Path::new(no)), "{no}");
+            let path = Path::new(no);
+            assert!(!is_link(path) && !is_file(path) && !is_folder(path), "{no}");
         }
     }
 
@@ -163,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_links_and_files_of_a_process_on_request() {
+    fn it_reads_links_files_and_lists_of_a_process_on_request() {
         let peek = Peek::start(|| Ok(())).unwrap();
         let pid = std::process::id();
         let exe = peek.link(Path::new(&format!("/proc/{pid}/exe"))).unwrap().unwrap();
@@ -171,6 +216,10 @@ mod tests {
         let maps = peek.bytes(Path::new(&format!("/proc/{pid}/maps")), 4 << 20).unwrap().unwrap();
         assert!(maps.ends_with(b"\n"));
         assert!(matches!(peek.bytes(Path::new(&format!("/proc/{pid}/maps")), 10), Some(Err(ErrorKind::TooBig(10)))));
+        assert_eq!(peek.beginning(Path::new(&format!("/proc/{pid}/maps")), 10).unwrap().unwrap().len(), 10);
         assert!(peek.link(Path::new("/etc/mtab")).is_none());
+        assert!(peek.names(Path::new("/proc")).unwrap().unwrap().contains(&pid.to_string().into()));
+        assert!(peek.names(Path::new(&format!("/proc/{pid}/fd"))).unwrap().unwrap().contains(&"0".into()));
+        assert!(peek.names(Path::new("/etc")).is_none());
     }
 }

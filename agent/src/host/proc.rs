@@ -1,5 +1,6 @@
 //! Processes, read when asked. All of it is optional: a process may end, change or hide at any moment.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,19 +74,28 @@ impl Host {
     /// Numbers of all processes, ascending; none on a host in a folder that has no /proc.
     ///
     /// # Errors
-    /// /proc cannot be listed, or holds too many entries.
+    /// /proc cannot be listed, holds too many entries, or hides the processes of others.
     pub fn pids(&self) -> Result<Vec<u32>, HostError> {
         let mut pids = Vec::new();
-        let listed = self.entries("/proc", &mut |name, kind| {
-            let number = name.to_str().filter(|_| kind == Kind::Folder).and_then(|name| name.parse::<u32>().ok());
-            pids.extend(number);
-        });
-        match listed {
-            Ok(()) => {}
-            Err(error) if error.is_absent() => {}
-            Err(error) => return Err(error),
+        let mut add = |name: &OsStr| pids.extend(name.to_str().and_then(|name| name.parse::<u32>().ok()));
+        match self.peek.as_ref().and_then(|peek| peek.names("/proc".as_ref())) {
+            Some(Ok(names)) => names.iter().for_each(|name| add(name)),
+            Some(Err(_)) | None => {
+                let listed = self.entries("/proc", &mut |name, kind| {
+                    if kind == Kind::Folder {
+                        add(name);
+                    }
+                });
+                match listed {
+                    Err(error) if !error.is_absent() => return Err(error),
+                    _ => {}
+                }
+            }
         }
         pids.sort_unstable();
+        if self.is_live() {
+            hides_nobody(&pids).map_err(|kind| kind.at("/proc".as_ref()))?;
+        }
         Ok(pids)
     }
 
@@ -116,9 +126,16 @@ impl Host {
     pub fn cmdline(&self, pid: u32) -> Result<Vec<Vec<u8>>, HostError> {
         let mut bytes = Vec::new();
         let path = PathBuf::from(format!("/proc/{pid}/cmdline"));
-        let read = std::io::Read::take(self.open(&path)?, CMDLINE as u64);
-        let read = std::io::Read::read_to_end(&mut { read }, &mut bytes);
-        read.map_err(|error| ErrorKind::from_io(&error).at(&path))?;
+        match self.open(&path) {
+            Ok(file) => {
+                let read = std::io::Read::read_to_end(&mut std::io::Read::take(file, CMDLINE as u64), &mut bytes);
+                read.map_err(|error| ErrorKind::from_io(&error).at(&path))?;
+            }
+            Err(error) => {
+                let read = self.peek_where(&error, |peek| peek.beginning(&path, CMDLINE)).ok_or(error)?;
+                bytes = read.map_err(|kind| kind.at(&path))?;
+            }
+        }
         let words = bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec);
         Ok(words.filter(|word| !word.is_empty()).collect())
     }
@@ -162,6 +179,11 @@ impl Host {
     }
 }
 
+/// Each list of processes has process 1, of the machine or of the container (pid_namespaces(7)), unless it is hidden.
+fn hides_nobody(pids: &[u32]) -> Result<(), ErrorKind> {
+    if pids.first() == Some(&1) { Ok(()) } else { Err(ErrorKind::Hidden) }
+}
+
 fn exe_of(link: PathBuf) -> Exe {
     let mut path = link.into_os_string().into_vec();
     let replaced = path.ends_with(DELETED);
@@ -187,6 +209,14 @@ mod tests {
         clock.advance(Duration::from_millis(900));
         assert!(Arc::ptr_eq(&first, &host.processes(second).unwrap()));
         assert!(!Arc::ptr_eq(&first, &host.processes(Duration::from_millis(100)).unwrap()), "too old for this one");
+    }
+
+    #[test]
+    fn a_list_without_the_first_process_is_not_taken_for_all_of_them() {
+        assert_eq!(hides_nobody(&[1, 7]), Ok(()));
+        assert_eq!(hides_nobody(&[7]), Err(ErrorKind::Hidden));
+        let said = ErrorKind::Hidden.at("/proc".as_ref()).to_string();
+        assert_eq!(said, "/proc: it is mounted with hidepid, which hides the processes of others");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::open::{Links, Want};
 use super::{Entry, ErrorKind, Host, HostError, Kind};
 
 /// Entries of one folder, and entries met by one walk.
-const MAX_ENTRIES: usize = 65_536;
+pub(super) const MAX_ENTRIES: usize = 65_536;
 
 /// What a walk meets: something at a path, or a folder that cannot be read.
 pub type Step<'a> = Result<(&'a Path, Kind), HostError>;
@@ -36,7 +36,15 @@ impl Host {
     /// See [`ErrorKind`].
     pub fn entries(&self, folder: impl AsRef<Path>, visit: &mut dyn FnMut(&OsStr, Kind)) -> Result<(), HostError> {
         let path = folder.as_ref();
-        let opened = self.root.at(path, Links::Never, Want::Folder)?;
+        let opened = match self.root.at(path, Links::Never, Want::Folder) {
+            Ok(opened) => opened,
+            Err(error) => {
+                let names = self.peek_where(&error, |peek| peek.names(path)).ok_or(error)?;
+                // All that it lists below a process are links.
+                names.map_err(|kind| kind.at(path))?.iter().for_each(|name| visit(name, Kind::Link));
+                return Ok(());
+            }
+        };
         let mounts = self.root.mounts_in(&opened.path);
         let read = || {
             let mut dir = Dir::from_fd(opened.fd).map_err(ErrorKind::from_errno)?;

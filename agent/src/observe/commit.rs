@@ -28,6 +28,12 @@ pub(super) struct Waiting {
 impl Observer {
     /// Writes the pending record.
     pub(super) fn close(&mut self, now: Duration) {
+        self.live();
+        self.commit(now);
+        self.live();
+    }
+
+    fn commit(&mut self, now: Duration) {
         if self.state.is_none() {
             self.reopen(now);
         }
@@ -134,7 +140,7 @@ impl Observer {
 
     /// Declares what a state does not know yet, and tells if it had to begin anew.
     pub(super) fn took_up(&mut self, begins: Option<Begin>) {
-        let Some(state) = &self.state else { return };
+        let Some(state) = &mut self.state else { return };
         let tables = self.watchers.iter().flat_map(|running| running.spec.tables);
         let mut missing: Vec<TableDecl> = Vec::new();
         for table in tables.map(|table| declaration(table)) {
@@ -142,7 +148,7 @@ impl Observer {
                 missing.push(table);
             }
         }
-        let on_reserve = state.on_reserve();
+        let on_reserve = state.take_on_reserve();
         self.pending.declare(missing);
         if on_reserve {
             self.announce("disk_full", Severity::Critical, DISK_FULL);
@@ -163,7 +169,7 @@ impl Observer {
     }
 }
 
-fn declaration(table: &Table) -> TableDecl {
+pub(super) fn declaration(table: &Table) -> TableDecl {
     let column = |column: &crate::watcher::Column| ColumnDecl {
         name: column.name.to_owned(),
         kind: column.kind,

@@ -4,12 +4,16 @@
 
 use std::time::Duration;
 
-use plumb_proto::model::Severity;
+use plumb_proto::model::{Outcome, Report, Severity};
 
+use super::commit::declaration;
 use super::look::Running;
+use super::problems::failed;
 use super::schedule::Schedule;
 use super::wake::Wake;
 use super::{Assigned, Observer};
+use crate::state::State;
+use crate::watcher::Spec;
 
 /// What becomes of a watcher.
 pub enum Change {
@@ -98,7 +102,32 @@ impl Observer {
                 Change::Keep(name) => self.keep(name, &mut before, &slots),
             }
         }
+        for gone in before.into_iter().flatten() {
+            self.switched_off(&gone.spec, now);
+        }
         self.took_up(None);
+    }
+
+    /// What a watcher has told is unknown from the moment at which it looks no more.
+    fn switched_off(&mut self, spec: &Spec, now: Duration) {
+        if self.watchers.iter().any(|running| running.spec.name == spec.name) {
+            return; // it begins anew
+        }
+        let declared = |state: &State| spec.tables.iter().all(|table| state.declares(&declaration(table)));
+        if !self.state.as_ref().is_some_and(declared) {
+            return; // it has told nothing yet
+        }
+        self.looks += 1;
+        let report = Report {
+            watcher: spec.name.to_owned(),
+            look: self.looks,
+            at: self.clock.now(),
+            outcome: Outcome::Failed,
+            slices: Vec::new(),
+            events: Vec::new(),
+            problems: failed(spec, "switched off in the configuration", ""),
+        };
+        self.pending.report(report, false, now);
     }
 
     /// Lets a watcher go on in its new place.

@@ -19,6 +19,9 @@ const TAIL_AGE: Duration = Duration::from_hours(24);
 const TAIL_PART: u64 = 4;
 /// Records of the tail that one transaction lets go: thousands are acknowledged at once after an outage.
 const TAIL_STEPS: usize = 2_000;
+/// Records that one transaction drops to make room: a bound that was lowered may ask for a million, and one transaction
+/// that lets go of all of them takes longer than the watchdog waits. The rest goes with the next ones.
+const DROPS: usize = 2_000;
 /// Bytes of a row beside its payload: header, two hashes, small columns, its share of the tree.
 const ROW: u64 = 176;
 /// Number of [`Class::Samples`] in the table.
@@ -72,19 +75,29 @@ pub(super) fn trim_tail(db: &Connection, identity: &mut Identity, allowed: u64) 
     Ok(())
 }
 
-/// Makes room until all records take `allowed` bytes at most.
+/// Makes room until all records take `allowed` bytes at most, or as many are dropped as one transaction may drop.
 ///
 /// # Errors
-/// [`StateError::SpoolFull`]: what is left may not be dropped. Roll back, then.
+/// [`StateError::SpoolFull`]: what would be left may not be dropped. Roll back, then.
 pub(super) fn make_room(
     db: &Connection,
     identity: &mut Identity,
     allowed: u64,
     reason: DropReason,
 ) -> Result<(), StateError> {
-    while identity.total.bytes > allowed && drop_oldest_of_tail(db, identity)? {}
-    while identity.total.bytes > allowed && drop_oldest_sample(db, identity, reason)? {}
-    if identity.total.bytes > allowed { Err(StateError::SpoolFull) } else { Ok(()) }
+    let Identity { total, tail, samples, .. } = identity;
+    if total.bytes.saturating_sub(tail.bytes + samples.bytes) > allowed {
+        return Err(StateError::SpoolFull);
+    }
+    for _ in 0..DROPS {
+        if identity.total.bytes <= allowed {
+            return Ok(());
+        }
+        if !drop_oldest_of_tail(db, identity)? && !drop_oldest_sample(db, identity, reason)? {
+            return Err(StateError::SpoolFull);
+        }
+    }
+    Ok(())
 }
 
 /// Number, bytes and age of the oldest acknowledged record.

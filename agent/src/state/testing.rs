@@ -47,6 +47,11 @@ impl super::State {
         before
     }
 
+    /// It is as if it could be opened by giving the reserve up only.
+    pub(crate) fn open_on_reserve(&mut self) {
+        self.on_reserve = true;
+    }
+
     /// There is room again.
     pub(crate) fn free_disk(&self, pages: i64) {
         self.db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use plumb_proto::model::{ColumnType, Value};
 use plumb_proto::untrusted::Untrusted;
 
-use crate::host::mounts::{Mount, Space, SpaceError};
+use crate::host::grant::Right;
+use crate::host::mounts::{Mount, OWN_TABLE, Space, SpaceError};
 use crate::watcher::{Column, Look, Progress, Spec, Table, Watcher, seconds};
 
 /// The watcher `disk`.
@@ -57,6 +58,8 @@ const VOLATILE: [&str; 16] = [
     "workdir",
     "maxproto",
 ];
+/// Why it is not known how something is mounted.
+const OWN_VIEW: &str = "the mounts of process 1 cannot be read, and those that the agent sees may be made for it alone";
 /// Files that a container engine mounts into each container, from whatever disk they lie on.
 const CONTAINER_FILES: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
 
@@ -115,7 +118,15 @@ impl Watcher for Disk {
         let before = std::mem::take(&mut self.levels);
         for ((mount, fields), answer) in mounts.told.iter().zip(answers) {
             let key = Untrusted::from(mount.path.as_os_str().as_bytes());
-            look.fact(&MOUNT, key.clone(), source, fields);
+            let (what, how) = fields.split_at(2);
+            look.fact(&MOUNT, key.clone(), source, what);
+            if source == OWN_TABLE {
+                for (column, _) in how {
+                    look.unknown(&MOUNT, key.clone(), column, OWN_VIEW, Right::Processes.hint(look.host));
+                }
+            } else {
+                look.fact(&MOUNT, key.clone(), source, how);
+            }
             // One that does not answer stays where it was.
             let level = answer.as_ref().ok().map(levels).or_else(|| before.get(&key).copied());
             if let Some(level) = level {

@@ -16,7 +16,6 @@ use plumb_proto::model::{ColumnType, Value};
 use plumb_proto::untrusted::Untrusted;
 
 use crate::host::binary::{Finding, Mark};
-use crate::host::grant::Right;
 use crate::host::packages::{DATABASES, Package, PackagesError};
 use crate::host::{HostError, Identity, Kind, Meta, pattern};
 use crate::provenance::System;
@@ -211,7 +210,7 @@ impl Php {
             _ => {
                 let (finding, read) = look.host.version_in(path, HEADER);
                 // What could not be read is tried again: permissions of the agent change without a trace in the file.
-                if !matches!(finding, Finding::Unreadable(_)) {
+                if !matches!(finding, Finding::Unreadable(..)) {
                     self.known.insert(path.to_owned(), (meta.identity, finding.clone()));
                 }
                 (finding, read)
@@ -222,7 +221,7 @@ impl Php {
             Finding::Version(version) => Some(version.clone()),
             Finding::Nothing => return read, // a wrapper that goes by the name
             // The package says what was installed; its own word is not to be had.
-            Finding::Unreadable(_) => package.map(Package::upstream),
+            Finding::Unreadable(..) => package.map(Package::upstream),
         };
         let name = path.file_name().and_then(parse_name);
         let branch = version.as_ref().and_then(places::branch).or_else(|| name.and_then(|(_, branch)| branch));
@@ -233,7 +232,7 @@ impl Php {
         look.fact(&PHP, &*key, &source, &[("binary", Value::Text(path.as_os_str().as_bytes().into()))]);
         match (version, &finding) {
             (Some(version), _) => look.fact(&PHP, &*key, &source, &[("version", Value::Version(version))]),
-            (None, Finding::Unreadable(why)) => look.unknown(&PHP, &*key, "version", why, Right::Files.hint(look.host)),
+            (None, Finding::Unreadable(why, hint)) => look.unknown(&PHP, &*key, "version", why, hint),
             (None, _) => {}
         }
         tell_package(look, begun, &key, &source, path);
@@ -244,7 +243,7 @@ impl Php {
         }
         match begun.running.is_running(look.host, path, sapi) {
             Ok(yes) => look.fact(&PHP, &*key, &source, &[("running", yes.into())]),
-            Err(reason) => look.unknown(&PHP, &*key, "running", reason, Right::Processes.hint(look.host)),
+            Err((reason, hint)) => look.unknown(&PHP, &*key, "running", reason, hint),
         }
         read
     }

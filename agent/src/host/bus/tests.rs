@@ -189,3 +189,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_is_no_root_on_a_host_without_a_bus_is_told_what_to_install() {
+    let connect = |kind: io::ErrorKind| BusError::Connect { path: SYSTEM_BUS, source: kind.into() };
+    let said = without(connect(io::ErrorKind::NotFound)).to_string();
+    assert_eq!(said, "/run/dbus/system_bus_socket: not found; install dbus: systemd's own socket answers root only");
+    assert!(matches!(without(connect(io::ErrorKind::PermissionDenied)), BusError::Connect { .. }));
+}

@@ -63,6 +63,9 @@ fn a_watcher_that_is_switched_off_looks_no_more_and_one_that_is_switched_on_does
     scene.pass(Duration::from_secs(60));
     let names = |scene: &Scene| scene.observer.status().watchers.into_iter().map(|each| each.name).collect::<Vec<_>>();
     assert_eq!(names(&scene), ["agent"]);
+    let last = scene.last();
+    assert_eq!((last.outcome, last.problems[0].table.as_str()), (Outcome::Failed, "thing"));
+    assert_eq!(last.problems[0].error, "switched off in the configuration");
     scene.observer.reload(changes(vec![anew(10)]));
     assert_eq!(names(&scene), ["probe", "agent"]);
     assert!(looks(&mut scene, Duration::from_secs(30)) >= 3);
@@ -83,4 +86,15 @@ fn a_mistake_changes_nothing_and_is_told_until_it_is_mended() {
     assert_eq!(told, ["the configuration is not taken over, the one before holds: agent.toml:3: no"]);
     scene.observer.reload(changes(vec![Change::Keep("probe")]));
     assert_eq!(scene.observer.status().refused, None);
+}
+
+#[test]
+fn a_disk_that_was_full_at_the_start_is_told_once_and_not_at_each_reload() {
+    let mut scene = Scene::new();
+    scene.observer.state.as_mut().unwrap().open_on_reserve();
+    for _ in 0..3 {
+        scene.observer.reload(changes(vec![Change::Keep("probe")]));
+        scene.pass(Duration::from_secs(65));
+    }
+    assert_eq!(scene.events("disk_full").len(), 1);
 }

@@ -39,6 +39,25 @@ fn a_full_spool_drops_the_oldest_samples_leaves_counted_gaps_and_keeps_every_eve
 }
 
 #[test]
+fn a_bound_that_was_lowered_is_reached_in_steps() {
+    let folder = Folder::new();
+    let mut state = State::open(Options { bound: 64 << 20, ..options(&folder) }, Duration::ZERO).unwrap();
+    let mut seed = 1;
+    for _ in 0..5 {
+        let parts: Vec<Part> = (0..1_000).map(|_| samples(4_000, &mut seed)).collect();
+        state.append(&Batch { parts: &parts, cursors: &[], kept: &[], look: 1 }, AT, MINUTE).unwrap();
+    }
+    let before = state.identity.total;
+    assert!(before.bytes > 16 << 20);
+    state.bound(8 << 20);
+    append(&mut state, report("x"), MINUTE).unwrap();
+    assert_eq!(state.identity.total.records, before.records + 1 - 2_000);
+    append(&mut state, report("y"), MINUTE).unwrap();
+    assert!(state.identity.total.bytes <= 8 << 20);
+    verify(&state);
+}
+
+#[test]
 fn dropped_neighbours_become_one_gap() {
     let folder = Folder::new();
     let (mut state, mut seed) = (open(&folder), 1);

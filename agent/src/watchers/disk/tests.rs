@@ -100,6 +100,16 @@ fn a_file_system_that_turns_read_only_is_seen_at_the_next_look() {
 }
 
 #[test]
+fn a_view_of_our_own_does_not_make_a_file_system_read_only() {
+    let own = "1 0 254:0 / / ro,relatime - ext4 /dev/vda1 rw\n";
+    let told = stage(&SPEC).file("/proc/self/mountinfo", own).statvfs(Arc::new(|_: &Path| Ok(SPACE))).look();
+    let why = "?(the mounts of process 1 cannot be read, and those that the agent sees may be made for it alone)";
+    let fact =
+        format!("/ device=/dev/vda1 fstype=ext4 options={why} read_only={why} responding=true size_bytes=409600");
+    assert_eq!(facts(&told), [format!("{fact} from /proc/self/mountinfo")]);
+}
+
+#[test]
 fn a_dead_mount_is_told_as_such_and_hides_no_other() {
     let host =
         host("1 0 254:0 / / rw - ext4 /dev/vda1 rw\n2 1 0:9 / /mnt/dead rw - nfs4 nas:/x rw,addr=10.0.0.1,vers=4.2\n");

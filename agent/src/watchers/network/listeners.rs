@@ -202,7 +202,7 @@ impl Process {
     fn may_have_gone(&self, host: &Host, restless: bool) -> bool {
         match self {
             Self::Named { pid: FIRST_PROCESS, .. } => restless,
-            Self::Named { pid, .. } => host.stat(format!("/proc/{pid}")).is_err_and(|error| error.is_absent()),
+            Self::Named { pid, .. } => host.comm(*pid).is_err_and(|error| error.is_absent()),
             Self::Open(_) | Self::Hidden => false,
         }
     }

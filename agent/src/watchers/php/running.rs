@@ -6,14 +6,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::places::{Sapi, parse_name};
+use crate::host::grant::Right;
 use crate::host::{ErrorKind, Host};
 
 /// Age of a list of processes that is new enough.
 const FRESH: Duration = Duration::from_secs(1);
 /// Bytes of the map of one process.
 const MAPS: usize = 4 << 20;
+const HIDDEN: &str = "what some processes run cannot be seen";
 /// Processes of Apache whose maps are read: all have the modules of the first.
 const APACHES: usize = 4;
+
+/// Why something cannot be told, and what can be done about it, if anything.
+type Reason = (String, &'static str);
 
 /// What runs at the moment.
 #[derive(Default)]
@@ -24,7 +29,7 @@ pub(super) struct Running {
     hidden: BTreeSet<Sapi>,
     apache_hidden: bool,
     /// No process at all can be seen.
-    blind: Option<String>,
+    blind: Option<Reason>,
 }
 
 impl Running {
@@ -32,12 +37,12 @@ impl Running {
         let mut found = Self::default();
         let processes = match host.processes(FRESH) {
             Ok(processes) if processes.is_empty() => {
-                found.blind = Some("no processes can be seen".to_owned());
+                found.blind = Some(("no processes can be seen".to_owned(), Right::Processes.hint(host)));
                 return found;
             }
             Ok(processes) => processes,
             Err(error) => {
-                found.blind = Some(error.to_string());
+                found.blind = Some((error.to_string(), error.hint()));
                 return found;
             }
         };
@@ -56,7 +61,7 @@ impl Running {
     }
 
     /// The error says why it cannot be told.
-    pub(super) fn is_running(&self, host: &Host, path: &Path, sapi: Sapi) -> Result<bool, String> {
+    pub(super) fn is_running(&self, host: &Host, path: &Path, sapi: Sapi) -> Result<bool, Reason> {
         if let Some(reason) = &self.blind {
             return Err(reason.clone());
         }
@@ -65,7 +70,7 @@ impl Running {
         }
         match self.binaries.contains(path) {
             true => Ok(true),
-            false if self.hidden.contains(&sapi) => Err("what some processes run cannot be seen".to_owned()),
+            false if self.hidden.contains(&sapi) => Err((HIDDEN.to_owned(), Right::Processes.hint(host))),
             false => Ok(false),
         }
     }
@@ -82,7 +87,15 @@ impl Running {
     }
 
     fn hidden(&mut self, host: &Host, pid: u32) {
-        let Ok(comm) = host.comm(pid) else { return };
+        let comm = match host.comm(pid) {
+            Ok(comm) => comm,
+            Err(error) if error.is_absent() => return,
+            // With hidepid=1 even the name is denied: it may be any.
+            Err(_) => {
+                self.blind = Some((HIDDEN.to_owned(), Right::Processes.hint(host)));
+                return;
+            }
+        };
         if is_apache(&comm) {
             self.apache_hidden = true;
         }
@@ -91,9 +104,11 @@ impl Running {
         }
     }
 
-    fn is_loaded(&self, host: &Host, module: &Path) -> Result<bool, String> {
+    fn is_loaded(&self, host: &Host, module: &Path) -> Result<bool, Reason> {
         let mut maps = Vec::new();
-        let mut reason = self.apache_hidden.then(|| "what Apache has loaded cannot be seen".to_owned());
+        let mut reason = self
+            .apache_hidden
+            .then(|| ("what Apache has loaded cannot be seen".to_owned(), Right::Processes.hint(host)));
         for pid in &self.apaches {
             match host.read_into(format!("/proc/{pid}/maps"), MAPS, &mut maps) {
                 Ok(()) => {
@@ -103,7 +118,7 @@ impl Running {
                     }
                 }
                 Err(error) if error.is_absent() => {}
-                Err(error) => reason = Some(error.to_string()),
+                Err(error) => reason = Some((error.to_string(), error.hint())),
             }
         }
         reason.map_or(Ok(false), Err)

@@ -82,9 +82,19 @@ fn without_processes_it_is_not_known_what_runs() {
         host.look(),
         format!(
             "fact php cli/8.2 version=8.2.1 binary={path} package={why} package_version={why} provenance={why} \
-             running=?(no processes can be seen; needs CAP_SYS_PTRACE: `plumb-agent check` prints the line that grants it) from {path}\n"
+             running=?(no processes can be seen) from {path}\n"
         )
     );
+}
+
+#[test]
+fn what_is_too_big_to_be_read_asks_for_no_right() {
+    let module = "/usr/lib/apache2/modules/libphp8.2.so";
+    let host = with(host(), module, &binary("8.2.1"))
+        .link("/proc/812/exe", "/usr/sbin/apache2")
+        .file("/proc/812/maps", "x".repeat((4 << 20) + 1));
+    let told = host.look();
+    assert!(told.contains(" running=?(/proc/812/maps: bigger than 4194304 bytes) from "), "{told}");
 }
 
 #[test]

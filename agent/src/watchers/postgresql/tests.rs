@@ -67,7 +67,7 @@ fn a_cluster_that_does_not_run_says_so() {
 #[test]
 fn without_processes_to_see_it_is_unknown_whether_one_runs() {
     let told = debian().look();
-    assert!(told.contains("running=?(no processes can be seen; "), "{told}");
+    assert!(told.contains("running=?(no processes can be seen) "), "{told}");
 }
 
 #[test]

@@ -20,6 +20,8 @@ const IMAGE: &str = "vmlinuz-";
 pub(super) struct Kernels {
     seen: Option<[Option<Identity>; 2]>,
     installed: Vec<String>,
+    /// There are images, and a folder of modules with nothing in it.
+    hidden: bool,
 }
 
 impl Kernels {
@@ -29,6 +31,9 @@ impl Kernels {
             return Ok(Some(true));
         }
         self.refresh(host).map_err(|error| error.to_string())?;
+        if self.hidden {
+            return Err(format!("there are kernels in {BOOT}, but {MODULES} is empty: the agent's unit may hide it"));
+        }
         if self.installed.is_empty() {
             let flagged = SETTERS.iter().any(|path| exists(host, path).unwrap_or(false));
             return Ok(flagged.then_some(false));
@@ -53,13 +58,18 @@ impl Kernels {
             Err(error) => return Err(error),
         };
         self.installed.clear();
+        let mut met = false;
         for image in images.iter().filter(|image| image.kind == Kind::File) {
             let Some(version) = image.name.to_str().and_then(|name| name.strip_prefix(IMAGE)) else { continue };
+            met = true;
             // An image without modules is what a removed package left behind, or a rescue system.
             if exists(host, &format!("{MODULES}/{version}"))? {
                 self.installed.push(version.to_owned());
             }
         }
+        // ProtectKernelModules= lays an empty folder over them (systemd.exec(5)).
+        let nothing = || host.resolve(MODULES).and_then(|folder| host.list(folder)).is_ok_and(|all| all.is_empty());
+        self.hidden = met && self.installed.is_empty() && nothing();
         self.seen = Some(seen);
         Ok(())
     }

@@ -140,6 +140,19 @@ fn a_newer_kernel_that_is_installed_waits_for_a_restart() {
 }
 
 #[test]
+fn kernels_whose_modules_are_hidden_do_not_tell_whether_a_restart_is_due() {
+    let host = stage(&SPEC)
+        .file("/proc/stat", STAT)
+        .file("/proc/sys/kernel/osrelease", "6.1.0-41-amd64\n")
+        .file("/boot/vmlinuz-6.1.0-41-amd64", "")
+        .file("/usr/share/update-notifier/notify-reboot-required", "")
+        .folder("/lib/modules");
+    assert_eq!(reboot(&host), "reboot_required=?(there");
+    host.write("/lib/modules/6.1.0-41-amd64/x", "");
+    assert_eq!(reboot(&host), "reboot_required=false");
+}
+
+#[test]
 fn no_flag_means_nothing_where_nobody_sets_it() {
     let host = stage(&SPEC).file("/proc/stat", STAT).file("/proc/sys/kernel/osrelease", "6.1.0-41-amd64\n");
     assert_eq!(reboot(&host), "");
