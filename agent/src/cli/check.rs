@@ -13,7 +13,7 @@ use super::status::{Known, lines};
 use super::table::{Table, pair};
 use super::terminal::{Style, Terminal};
 use super::{Done, Printed, json, once};
-use crate::config::{Config, Mistake, Mistakes};
+use crate::config::{Config, Mistakes};
 use crate::host::Host;
 use crate::host::grant::{Right, Rights};
 use crate::status::{Problem, Status};
@@ -21,7 +21,7 @@ use crate::watcher::Spec;
 
 #[derive(Serialize)]
 struct Document<'a> {
-    configuration: Vec<Wrong>,
+    configuration: Vec<json::Wrong>,
     watchers: Vec<Found>,
     problems: &'a [Problem],
     /// Rights that the service lacks, or this user where the service says nothing; none for a host in a folder.
@@ -31,24 +31,6 @@ struct Document<'a> {
 }
 
 /// A mistake in the configuration.
-#[derive(Serialize)]
-pub(super) struct Wrong {
-    file: String,
-    line: usize,
-    error: String,
-}
-
-impl Wrong {
-    pub(super) fn all(mistakes: &Mistakes) -> Vec<Self> {
-        let wrong = |mistake: &Mistake| Self {
-            file: mistake.file.display().to_string(),
-            line: mistake.line,
-            error: mistake.what.clone(),
-        };
-        mistakes.0.iter().map(wrong).collect()
-    }
-}
-
 #[derive(Serialize)]
 struct Found {
     name: String,
@@ -83,7 +65,7 @@ pub(super) fn run(args: &Printed, root: &Path, specs: &[Spec], terminal: &Termin
     };
     let text = if args.json {
         json::document(&Document {
-            configuration: Wrong::all(&mistakes),
+            configuration: json::Wrong::all(&mistakes),
             watchers,
             problems: &seen.problems,
             grants: &grants,

@@ -8,6 +8,8 @@ use plumb_proto::untrusted::Untrusted;
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
+use crate::config::{Mistake, Mistakes};
+
 /// One document on one line.
 pub(super) fn document(value: &impl Serialize) -> serde_json::Result<String> {
     let mut bytes = Vec::new();
@@ -51,6 +53,25 @@ impl Formatter for Harmless {
             }
         }
         Ok(())
+    }
+}
+
+/// A mistake in the configuration.
+#[derive(Serialize)]
+pub(super) struct Wrong {
+    file: String,
+    line: usize,
+    error: String,
+}
+
+impl Wrong {
+    pub(super) fn all(mistakes: &Mistakes) -> Vec<Self> {
+        let wrong = |mistake: &Mistake| Self {
+            file: mistake.file.display().to_string(),
+            line: mistake.line,
+            error: mistake.what.clone(),
+        };
+        mistakes.0.iter().map(wrong).collect()
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use plumb_proto::time::{Clock, SystemClock};
 use serde::Serialize;
 
-use super::check::Wrong;
 use super::table::{Table, pair};
 use super::terminal::{Style, Terminal};
 use super::{Done, Printed, json, once, units};
@@ -22,7 +21,7 @@ struct Document<'a> {
     #[serde(flatten)]
     known: &'a Known,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    configuration: Vec<Wrong>,
+    configuration: Vec<json::Wrong>,
 }
 
 /// What is known of the agent that belongs to a state folder.
@@ -51,7 +50,7 @@ pub(super) fn run(args: &Printed, specs: &[Spec], terminal: &Terminal) -> anyhow
     let (folder, mistakes) = args.configured.state_dir(specs)?;
     let known = Known::of(&folder)?;
     if args.json {
-        let configuration = Wrong::all(&mistakes);
+        let configuration = json::Wrong::all(&mistakes);
         terminal.print(&json::document(&Document { known: &known, configuration })?)?;
     } else {
         let mut text = match &known.status {
