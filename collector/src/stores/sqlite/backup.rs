@@ -215,13 +215,16 @@ fn steps(from: &Connection, to: &mut Connection, log: &Log) -> Result<()> {
 fn has_room(file: &Path, bytes: u64) -> Result<()> {
     let free = free_beside(file)?;
     if free < bytes {
-        let (free, bytes) = (free >> 20, bytes >> 20);
+        let (free, bytes) = (size(free), size(bytes));
         let folder = file.parent().unwrap_or(Path::new("/")).display();
-        bail!(
-            "it takes {bytes} MiB, and the disk of {folder} has {free} MiB free: make room there, or choose another disk"
-        );
+        bail!("it takes {bytes}, and the disk of {folder} has {free} free: make room there, or choose another disk");
     }
     Ok(())
+}
+
+/// Bytes for people, in whole units.
+fn size(bytes: u64) -> String {
+    if bytes < 10 << 20 { format!("{} KiB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) }
 }
 
 /// Bytes that are free to anybody on the disk of a file's folder.
