@@ -1,6 +1,8 @@
-//! The packages, and a host that they are installed on: Debian 12, booted with systemd in a container.
+//! Debian 12, and what is installed on it: a fresh one in a folder; the packages, and hosts that have them, booted with systemd
+//! in containers.
 
 mod denied;
+mod fresh;
 mod life;
 mod packages;
 mod rights;
