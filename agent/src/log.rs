@@ -1,13 +1,11 @@
 //! Talk, on standard error: one line for each event, with the priority in front that the journal understands
 //! (sd-daemon(3), "<N>"). Libraries below speak of themselves too; only their warnings are passed on.
 
-use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
-use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nix::sys::stat::fstat;
+use plumb_proto::journal::is_journal;
 use plumb_proto::untrusted::Untrusted;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -24,12 +22,6 @@ pub fn start() {
     let prefixed = is_journal(std::env::var_os("JOURNAL_STREAM").as_deref(), std::io::stderr());
     // Fails only if it was begun before.
     let _ = tracing::subscriber::set_global_default(Log { prefixed, spans: AtomicU64::new(1) });
-}
-
-/// Whether a stream is the one that systemd named in `$JOURNAL_STREAM`, as `device:inode` (systemd.exec(5)). That it named
-/// one says little: the variable is inherited, and the stream may be another since.
-fn is_journal(named: Option<&OsStr>, stream: impl AsFd) -> bool {
-    fstat(stream).is_ok_and(|stat| named == Some(OsStr::new(&format!("{}:{}", stat.st_dev, stat.st_ino))))
 }
 
 impl Subscriber for Log {
@@ -90,8 +82,6 @@ impl Visit for Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsString;
-    use std::fs::File;
     use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]
@@ -127,14 +117,5 @@ mod tests {
             *lines.0.lock().unwrap(),
             ["<3>cannot read a\\n<0>panic\\x1b[2J\n", "<6>sent records=3\n", "<4>told\n"]
         );
-    }
-
-    #[test]
-    fn the_journal_is_the_stream_that_systemd_named_and_no_other() {
-        let (one, other) = (File::open("/dev/null").unwrap(), File::open("/dev/zero").unwrap());
-        let stat = fstat(&one).unwrap();
-        let named = OsString::from(format!("{}:{}", stat.st_dev, stat.st_ino));
-        assert!(is_journal(Some(&named), &one));
-        assert!(!is_journal(Some(&named), &other) && !is_journal(None, &one));
     }
 }

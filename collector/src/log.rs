@@ -1,11 +1,9 @@
 //! Talk of `plumb-collector serve`, on standard error. Under systemd each line begins with its priority, which the journal
 //! understands (sd-daemon(3), "<N>"), and has no time of its own: the journal notes it.
 
-use std::ffi::OsStr;
 use std::fmt;
-use std::os::fd::AsFd;
 
-use nix::sys::stat::fstat;
+use plumb_proto::journal::is_journal;
 use plumb_proto::untrusted::Untrusted;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -21,12 +19,6 @@ pub fn start() {
     } else {
         log.with_target(false).init();
     }
-}
-
-/// Whether a stream is the one that systemd named in `$JOURNAL_STREAM`, as `device:inode` (systemd.exec(5)). That it named
-/// one says little: the variable is inherited, and the stream may be another since.
-fn is_journal(named: Option<&OsStr>, stream: impl AsFd) -> bool {
-    fstat(stream).is_ok_and(|stat| named == Some(OsStr::new(&format!("{}:{}", stat.st_dev, stat.st_ino))))
 }
 
 /// As the journal wants a line.
@@ -53,8 +45,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsString;
-    use std::fs::File;
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
@@ -84,14 +74,5 @@ mod tests {
         });
         let said = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         assert_eq!(said, "<3>host a\\n<0>panic\\r cannot be judged\n<6>listening hosts=3\n");
-    }
-
-    #[test]
-    fn the_journal_is_the_stream_that_systemd_named_and_no_other() {
-        let (one, other) = (File::open("/dev/null").unwrap(), File::open("/dev/zero").unwrap());
-        let stat = fstat(&one).unwrap();
-        let named = OsString::from(format!("{}:{}", stat.st_dev, stat.st_ino));
-        assert!(is_journal(Some(&named), &one));
-        assert!(!is_journal(Some(&named), &other) && !is_journal(None, &one));
     }
 }

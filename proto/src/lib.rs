@@ -5,6 +5,7 @@ pub mod columns;
 pub mod dictionary;
 pub mod frame;
 pub mod id;
+pub mod journal;
 pub mod limits;
 pub mod model;
 pub mod nearest;

@@ -30,7 +30,6 @@ struct Document<'a> {
     service: &'a Option<Known>,
 }
 
-/// A mistake in the configuration.
 #[derive(Serialize)]
 struct Found {
     name: String,
