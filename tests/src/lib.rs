@@ -4,6 +4,7 @@ pub mod container;
 pub mod documents;
 pub mod eventually;
 pub mod fleet;
+pub mod fuzz;
 pub mod kills;
 pub mod lab;
 pub mod lines;
