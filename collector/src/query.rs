@@ -131,7 +131,7 @@ impl Query for Service {
 
     async fn host(&self, request: Request<pb::HostRequest>) -> Answer<pb::HostPart> {
         let hearing = self.hearing();
-        let name = request.get_ref().name.clone();
+        let (name, rules) = (request.get_ref().name.clone(), self.parts.rules.get());
         let whole = self.ask(&request, move |questions| {
             let host = host_named(questions, &name)?;
             let view = questions.view(&host.id).map_err(|error| failed(&error))?;
@@ -140,7 +140,7 @@ impl Query for Service {
             let filter = EventFilter { limit: LAST_EVENTS, ..EventFilter::default() };
             let events = questions.events(&host.id, &filter).map_err(|error| failed(&error))?;
             let summary = summary::host(&view, &drifts, hearing);
-            Ok(answers::whole(&view, summary, &drifts, events, hearing.now))
+            Ok(answers::whole(&view, summary, &drifts, events, (rules.dates(), hearing.now)))
         });
         Ok(answers::parts(whole.await?))
     }
@@ -152,9 +152,10 @@ impl Query for Service {
     }
 
     async fn facts(&self, request: Request<pb::FactsRequest>) -> Answer<pb::FactsPage> {
-        let (asked, now) = (request.get_ref().clone(), self.now());
+        let (asked, now, policy) = (request.get_ref().clone(), self.now(), self.parts.rules.get());
         if !asked.r#where.is_empty() {
-            let (rows, unknown) = self.ask(&request, move |questions| rules::filtered(questions, &asked, now)).await?;
+            let question = move |questions: &mut dyn Questions| rules::filtered(questions, &asked, policy.dates(), now);
+            let (rows, unknown) = self.ask(&request, question).await?;
             let mut pages = vec![pb::FactsPage { rows: Vec::new(), unknown }];
             pages.extend(answers::chunks(rows, |rows| pb::FactsPage { rows, unknown: 0 }));
             return Ok(answers::pages(pages));
@@ -162,6 +163,9 @@ impl Query for Service {
         let rows = self.ask(&request, move |questions| {
             let host = answers::optional_host(questions, &asked.host)?;
             let filter = FactFilter { host: host.map(|host| host.id), groups: filter_labels(&asked.groups) };
+            if asked.table == crate::drift::support::TABLE {
+                return support::table(questions, policy.dates(), &filter, now);
+            }
             let rows = questions.facts(&asked.table, &filter).map_err(|error| failed(&error))?;
             Ok(rows.iter().map(|(host, row)| answers::row(&host.name, row)).collect::<Vec<_>>())
         });
@@ -188,8 +192,8 @@ impl Query for Service {
     }
 
     async fn schema(&self, request: Request<pb::SchemaRequest>) -> Answer<pb::SchemaPage> {
-        let table = request.get_ref().table.clone();
-        let whole = self.ask(&request, move |questions| schema::tables(questions, &table)).await?;
+        let (table, policy) = (request.get_ref().table.clone(), self.parts.rules.get());
+        let whole = self.ask(&request, move |questions| schema::tables(questions, policy.dates(), &table)).await?;
         let mut pages = vec![pb::SchemaPage { tables: Vec::new(), ..whole }];
         pages.extend(answers::chunks(whole.tables, |tables| pb::SchemaPage { tables, ..Default::default() }));
         Ok(answers::pages(pages))

@@ -151,6 +151,7 @@ struct SupportJson {
     by: Option<String>,
     upstream: Option<String>,
     days_left: Option<i64>,
+    verdict: Option<String>,
     note: String,
     unknown: Option<String>,
 }
@@ -234,6 +235,7 @@ fn support(row: &Row) -> Option<SupportJson> {
         by: told(&support.by),
         upstream: told(&support.upstream),
         days_left: support.days_left,
+        verdict: told(&support.verdict),
         note: support.note.clone(),
         unknown: told(&support.unknown),
     })

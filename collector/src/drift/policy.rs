@@ -23,6 +23,7 @@ use cel::Env;
 use plumb_proto::model::TableDecl;
 
 use super::incident::is_incident;
+use super::support::Dates;
 use super::{Drift, FLOOD, Kind};
 pub use catalogue::Catalogue;
 pub use filter::Filter;
@@ -43,6 +44,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("php.toml", include_str!("../../../packaging/policy/php.toml")),
     ("pressure.toml", include_str!("../../../packaging/policy/pressure.toml")),
     ("services.toml", include_str!("../../../packaging/policy/services.toml")),
+    ("support.toml", include_str!("../../../packaging/policy/support.toml")),
 ];
 
 /// The rules in force.
@@ -50,6 +52,7 @@ pub struct Policy {
     rules: Vec<Rule>,
     env: Arc<Env>,
     sources: Vec<Source>,
+    dates: Arc<Dates>,
 }
 
 impl Policy {
@@ -82,7 +85,11 @@ impl Policy {
                 rules.push(rule);
             }
         }
-        if errors.is_empty() { Ok(Self { rules, env, sources: sources.to_vec() }) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(Self { rules, env, sources: sources.to_vec(), dates: Dates::shipped() })
+        } else {
+            Err(errors)
+        }
     }
 
     /// These rules with one more file laid over them; the rules in force stay as they are.
@@ -91,7 +98,19 @@ impl Policy {
     /// As [`Policy::load`]: every mistake of the file.
     pub fn with(&self, file: Source, declared: &[TableDecl]) -> Result<Self, Vec<String>> {
         let sources: Vec<Source> = self.sources.iter().cloned().chain([file]).collect();
-        Self::load_only(&sources, declared)
+        Ok(Self::load_only(&sources, declared)?.judging_by(Arc::clone(&self.dates)))
+    }
+
+    /// These rules, and support windows by other dates than those that ship.
+    #[must_use]
+    pub fn judging_by(self, dates: Arc<Dates>) -> Self {
+        Self { dates, ..self }
+    }
+
+    /// By which dates support windows are judged.
+    #[must_use]
+    pub fn dates(&self) -> &Arc<Dates> {
+        &self.dates
     }
 
     /// The rules, by name.

@@ -8,6 +8,7 @@ use plumb_proto::wire::{event_to_wire, value_to_wire};
 use tonic::{Response, Status};
 
 use super::{failed, invalid, support};
+use crate::drift::support::Dates;
 use crate::drift::{Kind, KnownDrift, Subject};
 use crate::store::rows::{Alert, Delivery, EventRow, Groups, HostRow, Message};
 use crate::store::{DriftFilter, Questions};
@@ -208,14 +209,14 @@ pub(super) fn whole(
     summary: pb::Host,
     drifts: &[KnownDrift],
     events: Vec<(u64, EventRow)>,
-    now: Timestamp,
+    (dates, now): (&Dates, Timestamp),
 ) -> pb::HostPart {
     let name = view.host.name.as_str();
     let rows = view
         .tables
         .values()
         .flat_map(|table| table.rows.values())
-        .map(|each| pb::Row { support: support::of(view, each, now), ..row(name, each) });
+        .map(|each| pb::Row { support: support::of(dates, view, each, now), ..row(name, each) });
     let samples = view.series.values().flatten().filter(|(series, _)| view.stands(series)).map(sample);
     let watchers = view.watchers.iter().map(|(name, watcher)| pb::Watcher {
         name: name.clone(),

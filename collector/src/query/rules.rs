@@ -1,16 +1,19 @@
 //! The rules in force, what a policy file would say of the hosts as they are, and conditions on rows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use plumb_proto::generated::{model as wire, query as pb};
 use plumb_proto::model::Severity;
 use plumb_proto::time::{Clock, Timestamp};
+use plumb_proto::untrusted::Untrusted;
 use tonic::Status;
 
 use super::answers::{filter_labels, optional_host, row, subject};
 use super::{failed, invalid};
 use crate::drift::Subject;
 use crate::drift::policy::{Filter, Finding, On, Policy, Rule, Source, Subjects};
+use crate::drift::support::{self, Dates};
 use crate::store::Questions;
 use crate::view::HostView;
 
@@ -91,13 +94,12 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     fn host(&mut self, policy: &Policy, view: &HostView, now: Timestamp, judgements: &mut [pb::Judgement]) {
-        let Some(subjects) = Subjects::of(view, now, policy.env()) else { return };
+        let Some(subjects) = Subjects::of(view, now, policy.env(), policy.dates()) else { return };
         for (rule, judgement) in self.rules.clone().into_iter().zip(judgements) {
             let judged: Vec<(Subject, Finding)> = match &rule.on {
                 On::Table(table) => {
-                    let keys = view.tables.get(table).into_iter().flat_map(|table| table.rows.keys());
                     let subject = |key| Subject::Row { table: table.clone(), key, field: None };
-                    keys.map(|key| (subject(key.clone()), subjects.row(rule, key))).collect()
+                    keys(view, table).map(|key| (subject(key.clone()), subjects.row(rule, &key))).collect()
                 }
                 On::Metric(metric) => {
                     let series = view.series.get(metric).into_iter().flat_map(|of_name| of_name.keys());
@@ -149,6 +151,7 @@ impl Trial<'_> {
 pub(super) fn filtered(
     questions: &mut dyn Questions,
     asked: &pb::FactsRequest,
+    dates: &Arc<Dates>,
     now: Timestamp,
 ) -> Result<(Vec<pb::Row>, u32), Status> {
     let declared = questions.schema().map_err(|error| failed(&error))?;
@@ -163,10 +166,10 @@ pub(super) fn filtered(
     let (mut rows, mut unknown) = (Vec::new(), 0);
     for host in hosts {
         let view = questions.view(&host.id).map_err(|error| failed(&error))?;
-        let Some(subjects) = Subjects::of(&view, now, filter.env()) else { continue };
-        for (key, each) in view.tables.get(&asked.table).into_iter().flat_map(|table| &table.rows) {
-            match filter.holds(&subjects, key) {
-                Some(true) => rows.push(row(&host.name, each)),
+        let Some(subjects) = Subjects::of(&view, now, filter.env(), dates) else { continue };
+        for key in keys(&view, &asked.table) {
+            match filter.holds(&subjects, &key) {
+                Some(true) => rows.extend(subjects.find(&asked.table, &key).map(|each| row(&host.name, &each))),
                 Some(false) => {}
                 None => unknown += 1,
             }
@@ -176,4 +179,12 @@ pub(super) fn filtered(
         }
     }
     Ok((rows, unknown))
+}
+
+/// Keys of a table's rows, also of the one that the collector makes.
+fn keys<'a>(view: &'a HostView, table: &'a str) -> Box<dyn Iterator<Item = Untrusted> + 'a> {
+    match table {
+        support::TABLE => Box::new(Dates::keys(view)),
+        name => Box::new(view.tables.get(name).into_iter().flat_map(|table| table.rows.keys().cloned())),
+    }
 }

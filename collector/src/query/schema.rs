@@ -9,16 +9,21 @@ use tonic::Status;
 
 use super::failed;
 use crate::drift::policy::Catalogue;
+use crate::drift::support::{self, Dates};
 use crate::store::Questions;
 use crate::store::rows::Groups;
 
 /// All tables, or one.
-pub(super) fn tables(questions: &mut dyn Questions, only: &str) -> Result<pb::SchemaPage, Status> {
+pub(super) fn tables(questions: &mut dyn Questions, dates: &Dates, only: &str) -> Result<pb::SchemaPage, Status> {
     let declared = questions.declarations(&Groups::new()).map_err(|error| failed(&error))?;
     let catalogue = Catalogue::with(&[]).map_err(|error| failed(&anyhow::anyhow!(error)))?;
     let mut page = pb::SchemaPage::default();
     let mut tables: BTreeMap<String, TableDecl> = BTreeMap::new();
     let mut others: Vec<TableDecl> = Vec::new();
+    let own = support::decl(dates);
+    if only.is_empty() || own.name == only {
+        tables.insert(own.name.clone(), own);
+    }
     for (decl, _) in declared.into_iter().filter(|(decl, _)| only.is_empty() || decl.name == only) {
         if tables.contains_key(&decl.name) {
             page.differing.push(decl.name.clone());

@@ -138,6 +138,9 @@ pub struct Support {
     /// Why it is not known.
     #[prost(string, tag = "6")]
     pub unknown: ::prost::alloc::string::String,
+    /// supported, ends soon, ended, courtesy, newer than the table, not judged; empty: not known.
+    #[prost(string, tag = "7")]
+    pub verdict: ::prost::alloc::string::String,
 }
 /// An empty column stands for the whole row.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

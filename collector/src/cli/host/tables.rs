@@ -115,14 +115,15 @@ pub(super) fn support(row: &Row) -> Cell {
         return Cell::new(format!("? {}", said(support.unknown.as_bytes())), Style::Unknown);
     }
     let note = if support.note.is_empty() { String::new() } else { format!("; {}", support.note) };
-    match support.days_left {
-        None => format!("patched by {}, {}{note}", support.by, support.last_day).into(),
-        Some(left) if left < 0 => {
-            Cell::new(format!("not patched since {} ({}){note}", support.last_day, support.by), Style::Critical)
-        }
-        Some(left) => {
+    let (by, last_day) = (&support.by, &support.last_day);
+    match (support.verdict.as_str(), support.days_left) {
+        ("courtesy", _) => format!("patched by {by} as a courtesy{note}").into(),
+        ("ended", None) => Cell::new(format!("not patched any more ({by}){note}"), Style::Critical),
+        (_, None) => format!("patched by {by}, {last_day}{note}").into(),
+        (_, Some(left)) if left < 0 => Cell::new(format!("not patched since {last_day} ({by}){note}"), Style::Critical),
+        (_, Some(left)) => {
             let style = if left < 90 { Style::Warning } else { Style::Plain };
-            Cell::new(format!("patched until {} ({}){note}", support.last_day, support.by), style)
+            Cell::new(format!("patched until {last_day} ({by}){note}"), style)
         }
     }
 }

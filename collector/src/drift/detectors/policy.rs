@@ -7,12 +7,13 @@ use plumb_proto::untrusted::Untrusted;
 
 use crate::drift::detector::Detector;
 use crate::drift::policy::{Finding, On, Policy, Rule, Subjects};
+use crate::drift::support::{self, Dates};
 use crate::drift::{Drift, Kind, Subject, Verdict, identity};
 use crate::view::{HostView, Touched};
 
 impl Detector for Policy {
     fn detect(&self, host: &HostView, touched: &Touched, now: Timestamp) -> Vec<Verdict> {
-        let Some(subjects) = Subjects::of(host, now, self.env()) else { return Vec::new() };
+        let Some(subjects) = Subjects::of(host, now, self.env(), self.dates()) else { return Vec::new() };
         let mut verdicts = Vec::new();
         for rule in self.rules() {
             match &rule.on {
@@ -38,7 +39,17 @@ impl Detector for Policy {
 /// Rows that a rule has to look at: those touched, those whose metrics were, and all when what it rests on was.
 fn rows(rule: &Rule, table: &str, host: &HostView, touched: &Touched) -> BTreeSet<Untrusted> {
     let mut keys = touched.rows.get(table).cloned().unwrap_or_default();
-    let mut all = rule.uses_support() && touched.rows.contains_key("os");
+    let rests_on_os = rule.uses_support() || table == support::TABLE;
+    let mut all = rests_on_os && touched.rows.contains_key("os");
+    if table == support::TABLE {
+        for (source, rows) in touched.rows.iter().filter(|(source, _)| support::is_source(source)) {
+            keys.extend(rows.iter().map(|key| support::derived_key(source, key)));
+        }
+        if all {
+            keys.extend(Dates::keys(host));
+        }
+        return keys;
+    }
     for series in touched.series.iter().filter(|series| rule.reads(&series.name)) {
         match series.labels.get(table) {
             Some(key) => {

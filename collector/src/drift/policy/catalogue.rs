@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use plumb_proto::model::{ColumnType, TableDecl};
 
+use crate::drift::support;
+
 const SHIPPED: &str = include_str!("../../../data/catalogue.toml");
 
 /// Names that rules may speak of.
@@ -44,7 +46,9 @@ impl Catalogue {
             |columns: BTreeMap<String, Word>| columns.into_iter().map(|(name, word)| (name, kind(word))).collect();
         let tables = file.table.into_iter().map(|(name, columns)| (name, kinds(columns))).collect();
         let mut catalogue = Self { tables, metrics: file.metric };
-        for decl in declared {
+        // the collector's own table, whatever hosts say
+        let own = support::decl(&support::Dates::shipped());
+        for decl in std::iter::once(&own).chain(declared) {
             let columns = catalogue.tables.entry(decl.name.clone()).or_default();
             for column in &decl.columns {
                 columns.entry(column.name.clone()).or_insert(column.kind);

@@ -11,7 +11,7 @@ use plumb_proto::time::Timestamp;
 
 use super::names::Ty;
 use super::units;
-use crate::drift::support::{self, Program, Window};
+use crate::drift::support::{Dates, Program, Window};
 use crate::drift::version;
 
 /// The moment that is judged, as milliseconds: bound under a name that no rule can write.
@@ -30,11 +30,12 @@ pub(super) const SIGNATURES: &[(&str, &[Ty], Ty)] = &[
     ("percent", &[Ty::Num, Ty::Num], Ty::Num),
     ("human_size", &[Ty::Num], Ty::Text),
     ("human_duration", &[Ty::Num], Ty::Text),
+    ("day", &[Ty::Num], Ty::Text),
     ("support", &[Ty::Text, Ty::Map], Ty::Map),
 ];
 
 /// Adds them to a context.
-pub(super) fn add(context: &mut Context<'_, '_>) -> Result<(), DeclarationError> {
+pub(super) fn add(context: &mut Context<'_, '_>, dates: &Arc<Dates>) -> Result<(), DeclarationError> {
     context.add_function("version_at_least", |version: Arc<String>, wanted: Arc<String>| {
         version::compare(&version, &wanted) != Ordering::Less
     })?;
@@ -48,7 +49,11 @@ pub(super) fn add(context: &mut Context<'_, '_>) -> Result<(), DeclarationError>
     })?;
     context.add_function("human_size", |bytes: Value| number(&bytes).map(units::human_size).map(Value::from))?;
     context.add_function("human_duration", |span: Value| number(&span).map(units::human_span).map(Value::from))?;
-    context.add_function("support", window)
+    context.add_function("day", |time: Value| number(&time).map(day).map(Value::from))?;
+    let dates = Arc::clone(dates);
+    context.add_function("support", move |context: &FunctionContext<'_, '_>, product: Arc<String>, row: Value| {
+        window(&dates, context, &product, &row)
+    })
 }
 
 /// A number, whole or not.
@@ -65,6 +70,13 @@ fn told(function: &str, result: Result<f64, String>) -> Result<Value, ExecutionE
     result.map(Value::Float).map_err(|why| ExecutionError::function_error(function, why))
 }
 
+/// The day of a moment, UTC.
+fn day(seconds: f64) -> String {
+    #[allow(clippy::cast_possible_truncation)] // seconds of a moment; what is beyond every calendar is told as its rim
+    let (year, month, day) = Timestamp::from_secs((seconds as i64).clamp(0, 253_402_300_799)).date();
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 fn age(context: &FunctionContext<'_, '_>, time: Value) -> Result<Value, ExecutionError> {
     Ok(Value::Float(millis(context)? / 1000.0 - number(&time)?))
 }
@@ -76,12 +88,18 @@ fn millis(context: &FunctionContext<'_, '_>) -> Result<f64, ExecutionError> {
     now.ok_or_else(|| context.error("no time to judge by"))
 }
 
-fn window(context: &FunctionContext<'_, '_>, product: Arc<String>, row: Value) -> Result<Value, ExecutionError> {
-    let text = |name: &str| match &row {
-        Value::Map(row) => match row.get(&Key::from(name)) {
-            Some(Value::String(text)) => Some(text.as_str().to_owned()),
-            _ => None,
-        },
+fn window(
+    dates: &Dates,
+    context: &FunctionContext<'_, '_>,
+    product: &str,
+    row: &Value,
+) -> Result<Value, ExecutionError> {
+    let cell = |name: &str| match row {
+        Value::Map(row) => row.get(&Key::from(name)).cloned(),
+        _ => None,
+    };
+    let text = |name: &str| match cell(name) {
+        Some(Value::String(text)) => Some(text.as_str().to_owned()),
         _ => None,
     };
     let bound = |name: &str| {
@@ -89,42 +107,57 @@ fn window(context: &FunctionContext<'_, '_>, product: Arc<String>, row: Value) -
         value.as_ref().and_then(|value| value.downcast_ref::<CelString>()).map(|text| text.inner().to_owned())
     };
     #[allow(clippy::cast_possible_truncation)] // milliseconds of a moment, whole and far below 2^53
-    let now = Timestamp::from_millis(millis(context)? as i64);
+    let moment = |millis: f64| Timestamp::from_millis(millis as i64);
+    let now = moment(millis(context)?);
     let (os, os_version) = (bound(OS), bound(OS_VERSION));
     let (version, provenance, module) = (text("version"), text("provenance"), text("module"));
-    let found = if product.as_str() == "os" {
-        support::system(os.as_deref(), os_version.as_deref())
+    let (package, package_version, kind) = (text("package"), text("package_version"), text("kind"));
+    let found = if product == "os" {
+        dates.system(os.as_deref(), os_version.as_deref())
     } else {
-        support::program(
+        let own_end = cell("support_until").and_then(|value| number(&value).ok());
+        dates.program(
             &Program {
-                product: &product,
+                product,
                 version: version.as_deref(),
                 provenance: provenance.as_deref(),
                 module: module.as_deref(),
+                package: package.as_deref(),
+                package_version: package_version.as_deref(),
+                kind: kind.as_deref(),
+                own_end: own_end.map(|seconds| moment(seconds * 1000.0)),
                 os: os.as_deref(),
                 os_version: os_version.as_deref(),
             },
             now,
         )
     };
-    found.map(|window| as_map(&window, now)).map_err(|why| context.error(why))
+    found.map(|window| as_map(&window, now)).map_err(|why| context.error(why.told()))
 }
 
 /// What `support(..)` answers; the walk knows these fields by [`WINDOW`].
 fn as_map(window: &Window, now: Timestamp) -> Value {
     /// Days that stand for "no end": more than any threshold of a rule.
     const FOREVER: f64 = 36_500.0;
-    let fields: [(&str, Value); 5] = [
+    let without_day = if window.is_over { -1.0 } else { FOREVER };
+    let fields: [(&str, Value); 6] = [
         #[allow(clippy::cast_precision_loss)] // days
-        ("days_left", Value::Float(window.days_left(now).map_or(FOREVER, |days| days as f64))),
+        ("days_left", Value::Float(window.days_left(now).map_or(without_day, |days| days as f64))),
         ("until", window.last_day().into()),
         ("by", window.by.clone().into()),
         ("upstream", window.upstream.clone().into()),
         ("note", window.note.clone().into()),
+        ("verdict", window.verdict(now).as_str().into()),
     ];
     HashMap::from(fields.map(|(name, value)| (name.to_owned(), value))).into()
 }
 
 /// Fields of a support window.
-pub(super) const WINDOW: [(&str, Ty); 5] =
-    [("days_left", Ty::Num), ("until", Ty::Text), ("by", Ty::Text), ("upstream", Ty::Text), ("note", Ty::Text)];
+pub(super) const WINDOW: [(&str, Ty); 6] = [
+    ("days_left", Ty::Num),
+    ("until", Ty::Text),
+    ("by", Ty::Text),
+    ("upstream", Ty::Text),
+    ("note", Ty::Text),
+    ("verdict", Ty::Text),
+];

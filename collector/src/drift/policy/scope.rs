@@ -1,5 +1,6 @@
 //! What a rule sees of a host: one row or one series, its metrics, the time; and why something is not known.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use plumb_proto::untrusted::Untrusted;
 
 use super::functions::{self, NOW, OS, OS_VERSION};
 use super::rule::{On, Rule};
+use crate::drift::support::{self, Dates};
 use crate::drift::text::{clip, said};
 use crate::view::{HostView, Row, Sampled};
 
@@ -24,6 +26,7 @@ pub struct Subjects<'a> {
     host: &'a HostView,
     now: Timestamp,
     root: Context<'static, 'static>,
+    dates: Arc<Dates>,
 }
 
 /// What a rule says of one subject.
@@ -65,9 +68,9 @@ struct Scope<'a> {
 impl<'a> Subjects<'a> {
     /// Of a host, as it stands at `now`. `None` only if a function's name were taken, which a test excludes.
     #[must_use]
-    pub fn of(host: &'a HostView, now: Timestamp, env: &Arc<Env>) -> Option<Self> {
+    pub fn of(host: &'a HostView, now: Timestamp, env: &Arc<Env>, dates: &Arc<Dates>) -> Option<Self> {
         let mut root = Context::with_env(Arc::clone(env));
-        functions::add(&mut root).ok()?;
+        functions::add(&mut root, dates).ok()?;
         #[allow(clippy::cast_precision_loss)] // milliseconds stay far below 2^53
         root.add_variable_from_value(NOW, Value::Float(now.millis() as f64));
         let os = host.tables.get("os").and_then(|table| table.rows.values().next());
@@ -81,14 +84,24 @@ impl<'a> Subjects<'a> {
         root.add_variable_from_value("host", host.host.name.as_str());
         let groups: HashMap<String, String> = host.host.groups.clone().into_iter().collect();
         root.add_variable_from_value("group", groups);
-        Some(Self { host, now, root })
+        Some(Self { host, now, root, dates: Arc::clone(dates) })
+    }
+
+    /// A row as it is judged: the host's, or the collector's own that is derived from them.
+    #[must_use]
+    pub fn find(&self, table: &str, key: &Untrusted) -> Option<Cow<'a, Row>> {
+        match table {
+            support::TABLE => self.dates.row(self.host, key, self.now).map(Cow::Owned),
+            _ => self.host.row(table, key).map(Cow::Borrowed),
+        }
     }
 
     /// Judges a row.
     #[must_use]
     pub fn row(&self, rule: &Rule, key: &Untrusted) -> Finding {
         let On::Table(table) = &rule.on else { return Finding::Moot };
-        let Some(row) = self.host.row(table, key) else { return Finding::Moot };
+        let row = self.find(table, key);
+        let Some(row) = row.as_deref() else { return Finding::Moot };
         if let Some(reason) = row.stale.as_ref().or_else(|| row.fact.unknown.get("")) {
             return Finding::Unknown(said(reason));
         }
@@ -127,9 +140,12 @@ impl<'a> Subjects<'a> {
     }
 
     /// Reads the metrics that a rule uses: with the labels of what is judged, or without any.
-    fn scope(&self, rule: &Rule, row: Option<&'a Row>, series: Option<&'a Series>) -> Scope<'a> {
+    fn scope<'s>(&'s self, rule: &Rule, row: Option<&'s Row>, series: Option<&'s Series>) -> Scope<'s> {
         let decl = row.and_then(|row| self.host.tables.get(&row.table)).and_then(|table| table.decl.as_ref());
-        let columns = decl.map_or([].as_slice(), |decl| &decl.columns);
+        let columns = match row {
+            Some(row) if row.table == support::TABLE => support::columns(),
+            _ => decl.map_or([].as_slice(), |decl| &decl.columns),
+        };
         let mut scope = Scope { row, columns, metrics: Default::default(), reasons: BTreeMap::new() };
         for name in &rule.uses.metrics {
             let labels = match (row, series) {

@@ -9,6 +9,7 @@ use cel::{Context, Env, ExecutionError, Value};
 use super::functions::{self, NOW, OS, OS_VERSION};
 use super::names::{METRIC_MAPS, Names, Ty};
 use super::rule::Rule;
+use crate::drift::support::Dates;
 
 /// What goes wrong with a rule, by field.
 pub(super) fn run(rule: &Rule, names: &Names, env: &Arc<Env>) -> Vec<String> {
@@ -66,7 +67,7 @@ fn context(
     without: Option<&String>,
 ) -> Result<Context<'static, 'static>, (&'static str, String)> {
     let mut context = Context::with_env(Arc::clone(env));
-    functions::add(&mut context).map_err(|error| ("ok", error.to_string()))?;
+    functions::add(&mut context, &Dates::shipped()).map_err(|error| ("ok", error.to_string()))?;
     context.add_variable_from_value(NOW, Value::Float(1.8e12));
     context.add_variable_from_value(OS, "debian");
     context.add_variable_from_value(OS_VERSION, "12");

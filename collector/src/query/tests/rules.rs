@@ -91,3 +91,38 @@ async fn the_schema_has_every_table_of_this_release_and_says_what_no_host_has_to
     let is_untold = |table: &str, column: &str| untold.iter().any(|each| each.table == table && each.column == column);
     assert!(is_untold("mount", "fstype") && !is_untold("php", "version"));
 }
+
+#[tokio::test]
+async fn the_table_of_support_is_asked_for_like_any_other() {
+    let mut scene = Scene::new().await;
+    scene.send(&full(1, vec![fact("fpm/8.1", "8.1.30"), fact("cli/8.9", "8.9.1")])).await;
+    let asked = |host: &str, condition: &str| pb::FactsRequest {
+        table: "support".to_owned(),
+        host: host.to_owned(),
+        r#where: condition.to_owned(),
+        ..Default::default()
+    };
+    let verdicts = |rows: Vec<pb::Row>| -> Vec<(String, String)> {
+        let text = |row: &pb::Row| {
+            let verdict = row.fields.iter().find(|field| field.name == "verdict").unwrap().value.clone();
+            plumb_proto::wire::value_from_wire(verdict).unwrap().to_string()
+        };
+        rows.iter().map(|row| (String::from_utf8_lossy(&row.key).into_owned(), text(row))).collect()
+    };
+    let both = [("php/cli/8.9", "newer than the table"), ("php/fpm/8.1", "not judged")];
+    let both = both.map(|(key, verdict)| (key.to_owned(), verdict.to_owned()));
+    let all = rows(scene.client.facts(asked("", "")).await, |page| page.rows).await;
+    assert_eq!(verdicts(all), both);
+    let of_host = rows(scene.client.facts(asked("web-1", "")).await, |page| page.rows).await;
+    assert_eq!(verdicts(of_host), both);
+    let newer = asked("", "support.verdict.startsWith('newer')");
+    let newer = rows(scene.client.facts(newer).await, |page| page.rows).await;
+    assert_eq!(verdicts(newer), both[..1]);
+    let undated = rows(scene.client.facts(asked("", "support.days_left < 0")).await, |page| vec![page]).await;
+    assert_eq!((undated[0].unknown, undated.len()), (2, 1), "days are known of neither");
+    let page =
+        rows(scene.client.schema(pb::SchemaRequest { table: "support".to_owned() }).await, |page| vec![page]).await;
+    let table = &page[1].tables[0];
+    assert!(table.doc.contains("as of 2026-08-22, from endoflife.date (MIT"), "{}", table.doc);
+    assert!(page[0].untold.is_empty() && table.columns.iter().all(|column| !column.doc.is_empty()));
+}

@@ -1,4 +1,5 @@
 mod services;
+mod support;
 
 use std::time::Duration;
 
@@ -129,7 +130,7 @@ fn php_is_judged_by_who_patches_it() {
         told(php("8.2.29", "self-built")),
         ["warning php_support_ended: PHP 8.2.29 (fpm/8.2) gets no more security fixes"]
     );
-    let newer = "unknown: php 8.9.1 is newer than the table (2026-08-22)";
+    let newer = "unknown: PHP 8.9.1 is newer than the table (2026-08-22)";
     assert_eq!(told(php("8.9.1", "sury")), [newer, newer]);
 }
 
