@@ -31,6 +31,7 @@ use crate::enroll::token::{TokenSpec, create};
 use crate::restore::is_interrupted;
 use crate::serve::{advertised, authority_dir, database, open_store, policy_sources, with_port};
 use crate::store::rows::{AuditEntry, Groups};
+use crate::support_files;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -263,6 +264,7 @@ struct Checked {
     configuration: &'static str,
     /// Rules in force.
     rules: usize,
+    support_dates: SupportDates,
     /// Hosts in the store; none: there is no store yet.
     hosts: Option<usize>,
     /// Bytes on the disk by kind, about, largest first.
@@ -270,6 +272,45 @@ struct Checked {
     /// When the last backup was made, as far as this store knows; none: never.
     last_backup: Option<String>,
     history: Option<History>,
+}
+
+/// By which dates support is judged.
+#[derive(Serialize)]
+struct SupportDates {
+    /// The day that they are of.
+    as_of: String,
+    products: usize,
+    /// Whether they are those that ship.
+    shipped: bool,
+    source: &'static str,
+    licence: &'static str,
+    notice: &'static str,
+    /// Why files of support_dir are not used, if they are not.
+    unused: Option<String>,
+}
+
+impl SupportDates {
+    fn of(config: &Config) -> Result<Self> {
+        let found = support_files::read(&config.support_dir)
+            .map_err(|mistakes| anyhow::anyhow!("support dates:\n{}", mistakes.join("\n")))?;
+        Ok(Self {
+            as_of: found.dates.as_of().to_owned(),
+            products: found.dates.products(),
+            shipped: found.dates.is_shipped(),
+            source: "endoflife.date",
+            licence: "MIT, Copyright (c) 2020 endoflife.date contributors",
+            notice: "/usr/share/doc/plumb-collector/support-dates.md",
+            unused: found.unused,
+        })
+    }
+
+    fn print(&self) -> Result<()> {
+        let Self { as_of, products, source, licence, notice, .. } = self;
+        let whose = if self.shipped { "as shipped" } else { "of support_dir" };
+        print_line(&format!("support dates  ok, as of {as_of}, {products} products, {whose}"))?;
+        print_line(&format!("  from {source} ({licence}; notice in {notice})"))?;
+        self.unused.as_ref().map_or(Ok(()), |unused| print_line(&format!("  {unused}")))
+    }
 }
 
 #[derive(Serialize)]
@@ -281,6 +322,7 @@ struct History {
 fn check(config: &Config, json: bool, now: Timestamp) -> Result<()> {
     let path = database(&config.state_dir);
     let mut last_backup = None;
+    let support_dates = SupportDates::of(config)?;
     let checked = if path.exists() {
         let store = open_store(&config.state_dir)?;
         let mut questions = store.questions()?;
@@ -292,6 +334,7 @@ fn check(config: &Config, json: bool, now: Timestamp) -> Result<()> {
         Checked {
             configuration: "ok",
             rules,
+            support_dates,
             hosts: Some(hosts),
             sizes,
             last_backup: last_backup.map(backup::seconds),
@@ -301,6 +344,7 @@ fn check(config: &Config, json: bool, now: Timestamp) -> Result<()> {
         Checked {
             configuration: "ok",
             rules: load_policy(config, &[])?.rules().len(),
+            support_dates,
             hosts: None,
             sizes: Vec::new(),
             last_backup: None,
@@ -312,6 +356,7 @@ fn check(config: &Config, json: bool, now: Timestamp) -> Result<()> {
     } else {
         print_line("configuration  ok")?;
         print_line(&format!("rules          ok, {} in force", checked.rules))?;
+        checked.support_dates.print()?;
         match checked.hosts {
             Some(hosts) => print_line(&format!("store          ok, {}", count(hosts, "host", "hosts")))?,
             None => print_line(&format!("store          none yet: {} is made at the first start", path.display()))?,

@@ -38,6 +38,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// Folders of policy files, laid over the shipped ones in this order.
     pub policy_dirs: Vec<PathBuf>,
+    /// Folder of support dates that stand in for the shipped ones.
+    pub support_dir: PathBuf,
     /// The name or address by which hosts reach this machine; `None`: its own host name.
     pub advertise: Option<String>,
     /// Where agents report.
@@ -134,6 +136,7 @@ fn settings<'a>(
     let state_dir = top.get(reader, "state_dir", path);
     let socket = top.get(reader, "socket", path);
     let policy_dirs = top.get(reader, "policy_dirs", texts);
+    let support_dir = top.get(reader, "support_dir", path);
     let advertise = top.get(reader, "advertise", host);
     top.end(reader);
 
@@ -170,6 +173,7 @@ fn settings<'a>(
         state_dir: state_dir?,
         socket: socket?,
         policy_dirs: policy_dirs?.into_iter().map(PathBuf::from).collect(),
+        support_dir: support_dir?,
         advertise,
         ingest: ingest?,
         enroll: enroll?,

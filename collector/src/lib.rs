@@ -26,6 +26,7 @@ pub mod retention;
 pub mod serve;
 pub mod store;
 pub mod stores;
+pub mod support_files;
 #[cfg(test)]
 mod testing;
 pub mod view;

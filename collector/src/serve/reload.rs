@@ -19,6 +19,7 @@ use crate::listen::tls::Names;
 use crate::notify::Told;
 use crate::pipeline::Judging;
 use crate::store::Keep;
+use crate::support_files;
 use crate::worker::Weight;
 
 /// What takes a restart.
@@ -66,12 +67,18 @@ impl Checked {
         let sources = policy_sources(&config.policy_dirs).map_err(|error| vec![format!("rules: {error:#}")]);
         let policy = sources.and_then(|sources| Policy::load(&sources, declared));
         let told = Told::open(config.receivers, config.routes, config.pace);
-        let (policy, told) = match (policy, told) {
-            (Ok(policy), Ok(told)) => (Arc::new(policy), told),
-            (policy, told) => {
-                return Err(Mistakes([policy.err(), told.err()].into_iter().flatten().flatten().collect()));
+        let found = support_files::read(&config.support_dir);
+        let (policy, told, found) = match (policy, told, found) {
+            (Ok(policy), Ok(told), Ok(found)) => (policy, told, found),
+            (policy, told, found) => {
+                let all = [policy.err(), found.err(), told.err()];
+                return Err(Mistakes(all.into_iter().flatten().flatten().collect()));
             }
         };
+        if let Some(unused) = found.unused {
+            tracing::warn!("support dates: {unused}");
+        }
+        let policy = Arc::new(policy.judging_by(found.dates));
         Ok(Self {
             names: names(config.advertise.as_deref()),
             judging: Judging {
@@ -160,7 +167,8 @@ impl Collector {
         for name in self.settings.fixed.differ(&fixed) {
             tracing::warn!("reload: {name} takes a restart: until then it stays as it was");
         }
-        tracing::info!("reload: settings taken over, {} rules in force", policy.rules().len());
+        let (rules, as_of) = (policy.rules().len(), policy.dates().as_of());
+        tracing::info!("reload: settings taken over, {rules} rules in force, support dates as of {as_of}");
         self.settings.names.set(names);
         self.settings.keep.set(keep);
         // the rules last: what the tick then lets go is not opened again by the rules of before

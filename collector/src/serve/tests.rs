@@ -6,6 +6,7 @@ use plumb_proto::time::{ManualClock, Timestamp};
 
 use super::*;
 use crate::cli::connect::Query;
+use crate::config::Mistakes;
 
 /// A folder that is gone at the end of its test.
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -89,4 +90,31 @@ async fn a_port_that_is_taken_is_told_at_once() {
     let config = Config { ingest: taken.local_addr().unwrap(), ..folder.config() };
     let error = Collector::start(config, clock()).await.err().unwrap();
     assert!(format!("{error:#}").starts_with("ingest: listen on 127.0.0.1:"), "{error:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn newer_support_dates_are_taken_over_by_a_reload_and_broken_ones_are_not() {
+    let folder = Folder::new("dates");
+    let dates = folder.0.join("support.d");
+    std::fs::create_dir(&dates).unwrap();
+    let config = || Config { support_dir: dates.clone(), ..folder.config() };
+    let collector = Collector::start(config(), clock()).await.unwrap();
+    let as_of = || collector.settings.rules.get().dates().as_of().to_owned();
+    let shipped = as_of();
+    let write = |row: &str| {
+        let head = "product,cycle,release,active_support_end,security_support_end,latest,lts";
+        std::fs::write(dates.join("facts.csv"), format!("# as of 2099-01-15\n{head}\n{row}\n")).unwrap();
+        let head = "product,cycle,codename,extended_support_end,latest_release_date,discontinued,lts,extra";
+        std::fs::write(dates.join("facts-extended.csv"), format!("{head}\nphp,9.0,,,,,false,\n")).unwrap();
+    };
+    write("php,9.0,2027-01-01,,some day,9.0.1,false");
+    let new = config();
+    let Mistakes(mistakes) = collector.reload(move || Ok(new)).await.unwrap_err();
+    assert!(mistakes[0].contains("facts.csv:3: security_support_end is \"some day\""), "{mistakes:?}");
+    assert_eq!(as_of(), shipped, "what was in force stays");
+    write("php,9.0,2027-01-01,,2101-12-31,9.0.1,false");
+    let new = config();
+    collector.reload(move || Ok(new)).await.unwrap();
+    assert_eq!(as_of(), "2099-01-15");
+    collector.stop().await.unwrap();
 }

@@ -35,6 +35,8 @@ pub struct Files {
     pub facts: Option<(File, File)>,
     /// `distro-runtimes.csv`: what distributions ship.
     pub runtimes: Option<File>,
+    /// The day that the dates are of, where `facts.csv` does not say it itself.
+    pub as_of: Option<String>,
 }
 
 /// An end of support.
@@ -134,7 +136,7 @@ impl Dates {
             .unwrap_or_else(|| (compiled("facts.csv", FACTS), compiled("facts-extended.csv", EXTENDED)));
         let runtimes = files.runtimes.clone().unwrap_or_else(|| compiled("distro-runtimes.csv", SHIPPED));
         let mut mistakes = Mistakes::default();
-        let as_of = as_of(&facts, &mut mistakes);
+        let as_of = as_of(&facts, files.as_of.as_deref(), &mut mistakes);
         let cycles = cycles(&facts, &extended, &mut mistakes);
         let shipped = runtimes_of(&runtimes, &mut mistakes);
         let is_shipped = files.facts.is_none();
@@ -213,10 +215,10 @@ pub(super) enum Absent {
     Cycle,
 }
 
-/// The line `# as of 2027-01-15` of a file.
-fn as_of(file: &File, mistakes: &mut Mistakes) -> String {
+/// The line `# as of 2027-01-15` of a file, or what is said beside it.
+fn as_of(file: &File, beside: Option<&str>, mistakes: &mut Mistakes) -> String {
     let days = file.text.lines().filter_map(|line| line.strip_prefix('#')?.trim().strip_prefix("as of "));
-    match days.map(str::trim).next() {
+    match days.map(str::trim).next().or(beside) {
         Some(day) if date(day).is_some() => day.to_owned(),
         Some(day) => {
             mistakes.add(file, 1, format!("\"{day}\" is no day: write `# as of 2027-01-15`"));

@@ -19,7 +19,7 @@ fn extended(rows: &str) -> File {
 }
 
 fn mistakes(facts: File, extended: File) -> Vec<String> {
-    Dates::read(&Files { facts: Some((facts, extended)), runtimes: None }).err().unwrap_or_default()
+    Dates::read(&Files { facts: Some((facts, extended)), ..Files::default() }).err().unwrap_or_default()
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn an_older_line_that_goes_on_beside_a_newer_one_is_newer_than_the_table_too() {
 fn a_table_of_ones_own_stands_in_for_the_shipped_one() {
     let files = Files {
         facts: Some((facts("php,9.0,2027-01-01,,2031-12-31,9.0.1,false\n"), extended("php,9.0,,,,,false,\"a, b\"\n"))),
-        runtimes: None,
+        ..Files::default()
     };
     let dates = Dates::read(&files).unwrap();
     assert_eq!((dates.as_of(), dates.is_shipped(), dates.products()), ("2027-01-15", false, 1));
@@ -99,7 +99,7 @@ fn a_broken_table_is_refused_with_file_line_and_reason() {
         "distro-runtimes.csv",
         "distro,release,package,upstream_cycle,component_or_stream,certainty\ndebian,12,php,8.2,main,sure\n",
     );
-    let wrong = Dates::read(&Files { facts: None, runtimes: Some(runtimes) }).err().unwrap();
+    let wrong = Dates::read(&Files { runtimes: Some(runtimes), ..Files::default() }).err().unwrap();
     assert_eq!(wrong, ["distro-runtimes.csv:2: certainty is \"sure\", expected high or verify"]);
 }
 
