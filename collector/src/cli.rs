@@ -2,6 +2,7 @@
 
 mod alerts;
 mod approve;
+mod calendar;
 mod changes;
 mod chart;
 pub mod connect;
@@ -39,6 +40,7 @@ Examples:
   plumb drift                      what has drifted, worst first
   plumb drift --exit-code          ... and fail if there is any, for scripts
   plumb facts php                  which PHP runs where
+  plumb calendar                   what ends its support or expires in the next months
   plumb changes --since 2h         what has changed of late, on all hosts
   plumb approve 12 --note 'moved'  today's state is as it should be
 
@@ -73,6 +75,7 @@ enum Command {
     Drift(drift::Arguments),
     Approve(approve::Arguments),
     Facts(facts::Arguments),
+    Calendar(calendar::Arguments),
     Changes(changes::Arguments),
     Events(events::Arguments),
     History(history::Arguments),
@@ -132,6 +135,7 @@ async fn execute(cli: Cli, printer: &mut Printer) -> anyhow::Result<u8> {
         Command::Drift(arguments) => return drift::run(arguments, &mut query, printer).await,
         Command::Approve(arguments) => approve::run(arguments, &mut query, printer).await?,
         Command::Facts(arguments) => facts::run(arguments, &mut query, printer).await?,
+        Command::Calendar(arguments) => calendar::run(arguments, &mut query, printer).await?,
         Command::Changes(arguments) => changes::run(arguments, &mut query, printer).await?,
         Command::Events(arguments) => events::run(arguments, &mut query, printer).await?,
         Command::History(arguments) => history::run(arguments, &mut query, printer).await?,
@@ -188,8 +192,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "hosts", "host", "drift", "approve", "facts", "changes", "events", "history", "schema", "rules",
-                "alerts", "help"
+                "hosts", "host", "drift", "approve", "facts", "calendar", "changes", "events", "history", "schema",
+                "rules", "alerts", "help"
             ]
         );
         for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {

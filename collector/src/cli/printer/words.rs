@@ -56,6 +56,13 @@ pub fn moment(at: Timestamp) -> String {
     text.replace('T', " ").replace('Z', " UTC")
 }
 
+/// The day of a moment (UTC), such as `2026-11-21`.
+#[must_use]
+pub fn day(at: Timestamp) -> String {
+    let (year, month, day) = at.date();
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 /// Bytes in the largest binary unit that leaves a number above one, such as `1.2 GiB`.
 #[must_use]
 pub fn bytes(bytes: f64) -> String {
