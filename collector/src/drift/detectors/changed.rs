@@ -81,7 +81,7 @@ impl Place<'_> {
                     return verdicts.push(Verdict::Moot(identity));
                 }
                 let title = title(&subject, was, is);
-                let severity = severity::of_field(self.name, self.key, field, is);
+                let severity = severity::of_field(self.name, self.key, field, (was, is));
                 let mut drift = self.drift(subject, title, told(was), told(is), severity);
                 drift.cause = explain::cause(self.table, self.key, field, was, is);
                 let patience = explain::patience(self.table, self.key, field, is);

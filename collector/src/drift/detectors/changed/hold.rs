@@ -12,6 +12,8 @@ pub(super) fn of(table: &str, field: Option<&str>) -> Duration {
         ("listener", _) => 5,
         // A link that goes down and up, or a lease that is asked for anew.
         ("interface", _) => 60,
+        // An updater takes the folder away before it puts the new one there.
+        ("cms_extension", None) => 120,
         _ => 0,
     })
 }

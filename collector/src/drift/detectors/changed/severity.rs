@@ -37,7 +37,7 @@ pub(super) fn is_judged_by_policy(table: &str, field: &str) -> bool {
 /// socket that systemd keeps: whom it starts to answer comes and goes, as its service does.
 pub(super) fn goes_with_another(table: &str, field: &str, was: Option<&Value>, is: Option<&Value>) -> bool {
     match (table, field) {
-        ("database", "running_version") => is.is_none(),
+        ("database" | "web_server", "running_version") => is.is_none(),
         ("listener", "process") => is_word(was, "systemd") || is_word(is, "systemd"),
         _ => false,
     }
@@ -49,24 +49,54 @@ pub(super) fn is_told_by_a_rule(table: &str, field: &str, is: Option<&Value>) ->
     (table, field) == ("service", "active") && is_word(is, "failed")
 }
 
-/// A row that is gone. Data that is no longer there is worse than a program that is not.
+/// A row that is gone. Data that is no longer there is worse than a program that is not; what a site is extended by, and
+/// runtimes that nothing runs on any more, come and go.
 pub(super) fn of_gone(table: &str) -> Severity {
-    if table == "mount" { Severity::Critical } else { Severity::Warning }
+    match table {
+        "mount" => Severity::Critical,
+        "cms_extension" | "runtime" => Severity::Info,
+        _ => Severity::Warning,
+    }
 }
 
 /// A column that changed.
-pub(super) fn of_field(table: &str, key: &Untrusted, field: &str, is: Option<&Value>) -> Severity {
+pub(super) fn of_field(
+    table: &str,
+    key: &Untrusted,
+    field: &str,
+    (was, is): (Option<&Value>, Option<&Value>),
+) -> Severity {
     match (table, field) {
         ("mount", "read_only") if is == Some(&Value::Bool(true)) => Severity::Critical,
-        // Sites without their database are down.
-        ("database", "running") if is != Some(&Value::Bool(true)) => Severity::Critical,
-        ("database", "running") => Severity::Info,
+        // Sites without their database or their web server are down.
+        ("database" | "web_server", "running") if is != Some(&Value::Bool(true)) => Severity::Critical,
+        ("database" | "web_server", "running") => Severity::Info,
+        ("php_pool", field) => of_pool(field, was, is),
+        // A certificate is made anew with the names that are needed now; whether it is good is a rule's business.
+        ("certificate", "names" | "issuer" | "subject" | "key_type") => Severity::Info,
         // Names of disks come in the order in which they are found at boot.
         ("mount", "device" | "read_only") | ("os", "name" | "id_like") => Severity::Info,
         ("service", "active") if is_word(is, "active") => Severity::Info,
         ("service", "active") if serves_sites(key) => Severity::Critical,
         _ => Severity::Warning,
     }
+}
+
+/// Settings of a pool are what somebody tuned; what keeps its sites apart, or holds an intruder back, is more than that.
+fn of_pool(field: &str, was: Option<&Value>, is: Option<&Value>) -> Severity {
+    let is_weaker = match field {
+        // from a place to everywhere, or to another place: only a first restriction is surely one
+        "open_basedir" => was.is_some(),
+        "disabled_functions" => match (was, is) {
+            (Some(Value::List(was)), Some(Value::List(is))) => was.iter().any(|function| !is.contains(function)),
+            (Some(_), _) => true,
+            _ => false,
+        },
+        "allow_url_include" => is == Some(&Value::Bool(true)),
+        "php" | "user" | "listen" | "config" => true,
+        _ => false,
+    };
+    if is_weaker { Severity::Warning } else { Severity::Info }
 }
 
 fn is_word(value: Option<&Value>, word: &str) -> bool {

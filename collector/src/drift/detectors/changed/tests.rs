@@ -1,4 +1,5 @@
 mod services;
+mod sites;
 
 use plumb_proto::model::{Fact, Outcome, Severity};
 
