@@ -7,6 +7,7 @@ mod files;
 mod listeners;
 mod logs;
 mod services;
+mod web;
 
 use plumb_proto::generated::query::{HostPart, Row, Sample};
 use plumb_proto::model::Value;
@@ -19,8 +20,25 @@ use crate::cli::printer::{Printer, Style};
 /// Rows of one part.
 const ROWS: usize = 12;
 /// Tables that these parts show.
-pub(super) const TABLES: [&str; 9] =
-    ["database", "service", "failed_unit", "listener", "log_source", "log_failure", "backup", "tree", "package_file"];
+pub(super) const TABLES: [&str; 17] = [
+    "database",
+    "service",
+    "failed_unit",
+    "listener",
+    "log_source",
+    "log_failure",
+    "backup",
+    "tree",
+    "package_file",
+    "web_server",
+    "runtime",
+    "site",
+    "php_pool",
+    "cms",
+    "cms_extension",
+    "certificate",
+    "certificate_renewal",
+];
 
 /// A part of the screen.
 pub(super) struct Section {
@@ -57,6 +75,11 @@ impl Section {
 pub(super) fn all(whole: &HostPart, printer: &Printer) -> Vec<Section> {
     let now = printer.now();
     let sections = [
+        web::pools(whole),
+        web::servers(whole),
+        web::sites(whole),
+        web::made_of(whole),
+        web::certificates(whole, now),
         databases::section(whole),
         services::section(whole),
         listeners::section(whole),

@@ -4,6 +4,7 @@ use plumb_proto::generated::query::{HostPart, Row};
 use plumb_proto::model::Value;
 
 use super::{ROWS, Section, Told, cell, rows, sample, text, told};
+use crate::cli::host::tables::support;
 use crate::cli::printer::Style;
 use crate::cli::printer::table::{Cell, Table, column};
 use crate::cli::printer::values::said;
@@ -15,12 +16,13 @@ pub(super) fn section(whole: &HostPart) -> Section {
         column(""),
         column("").wraps(),
         column("").right(),
+        column("").wraps().spare(2),
         column("").wraps().spare(1),
     ])
     .bare()
     .indent(2);
     for row in rows(whole, "database").take(ROWS) {
-        table.row([said(&row.key).into(), version(row), running(row), size(whole, row), package(row)]);
+        table.row([said(&row.key).into(), version(row), running(row), size(whole, row), package(row), support(row)]);
     }
     Section::new("Databases", table).more(rows(whole, "database").count(), "database", whole)
 }

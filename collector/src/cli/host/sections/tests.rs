@@ -294,3 +294,98 @@ fn quiet() -> Printer {
     let look = crate::cli::printer::Look { json: false, width: Some(80), color: false, now: NOW };
     Printer::new(Box::new(std::io::sink()), Box::new(std::io::sink()), look)
 }
+
+fn made_of_sites() -> HostPart {
+    use plumb_proto::generated::query::Support;
+    let support = |verdict: &str, by: &str, last_day: &str, days_left| Support {
+        verdict: verdict.to_owned(),
+        by: by.to_owned(),
+        last_day: last_day.to_owned(),
+        days_left,
+        ..Support::default()
+    };
+    let nginx = row(
+        "web_server",
+        "nginx",
+        &[("version", version("1.22.1")), ("running", true.into()), ("reload_needed", true.into())],
+    );
+    let nginx = Row { support: Some(support("supported", "Debian 12 LTS", "2028-06-30", Some(587))), ..nginx };
+    let node = row("runtime", "node/20@/opt/node", &[("version", version("20.1.0")), ("running", false.into())]);
+    let node = Row { support: Some(support("ended", "Node.js upstream", "2026-04-30", Some(-205))), ..node };
+    let site = row(
+        "site",
+        "nginx/shop.example",
+        &[
+            ("tls", true.into()),
+            ("php_version", word("8.2")),
+            ("cms", word("wordpress")),
+            ("docroot", word("/srv/shop")),
+        ],
+    );
+    let pool = row(
+        "php_pool",
+        "8.2/www",
+        &[
+            ("pm", word("dynamic")),
+            ("max_children", Value::Int(5)),
+            ("memory_limit_bytes", Value::Int(128 << 20)),
+            ("saturated", true.into()),
+        ],
+    );
+    let cms = row("cms", "/srv/shop", &[("product", word("wordpress")), ("version", version("6.8.1"))]);
+    let cms = Row { support: Some(support("courtesy", "WordPress upstream", "nothing is promised", None)), ..cms };
+    let plugin = |key: &str| row("cms_extension", key, &[("cms", word("/srv/shop")), ("name", word("x"))]);
+    let until = |days: i64| Value::Time(Timestamp::from_millis(NOW.millis() + days * 86_400_000 + 1));
+    let file = row("certificate", "/etc/ssl/shop.pem", &[("kind", word("file")), ("not_after", until(60))]);
+    let served = [
+        ("kind", word("served")),
+        ("file", word("/etc/ssl/shop.pem")),
+        ("not_after", until(10)),
+        ("renewed_by", word("certbot")),
+    ];
+    let served = row("certificate", "shop.example:443", &served);
+    HostPart {
+        host: Some(host("web-1", HostState::Ok)),
+        rows: vec![nginx, node, site, pool, cms, plugin("/srv/shop/a"), plugin("/srv/shop/b"), file, served],
+        ..HostPart::default()
+    }
+}
+
+#[test]
+fn sites_pools_cmss_and_certificates_are_shown_in_short_with_their_support() {
+    let part = |width| {
+        let text = on_screen(width, |printer| screen::print(&made_of_sites(), printer).unwrap());
+        text[text.find("\nPHP pools").unwrap()..].to_owned()
+    };
+    assert_eq!(
+        part(80),
+        "
+PHP pools
+  8.2/www  dynamic, 5 workers at most  128 MiB each  all workers are busy
+
+Web servers and runtimes
+  nginx              1.22.1  its configuration waits    patched until 2028-06-30
+                             for a reload               (Debian 12 LTS)
+  node/20@/opt/node  20.1.0  not running                not patched since
+                                                        2026-04-30 (Node.js
+                                                        upstream)
+
+Sites
+  nginx/shop.example  https  PHP 8.2  wordpress /srv/shop
+
+Made of
+  /srv/shop  wordpress  6.8.1  2 extensions  patched by WordPress upstream as a
+                                             courtesy
+
+Certificates
+  until 2026-12-01  10 days  shop.example:443  renewed by certbot
+"
+    );
+    let wide = part(140);
+    for line in [
+        "  nginx              1.22.1  its configuration waits for a reload  patched until 2028-06-30 (Debian 12 LTS)\n",
+        "  node/20@/opt/node  20.1.0  not running                           not patched since 2026-04-30 (Node.js upstream)\n",
+    ] {
+        assert!(wide.contains(line), "{wide}");
+    }
+}
