@@ -126,3 +126,18 @@ fn other_dates_judge_as_soon_as_they_are_in_force() {
     let told = told(&policy, &view, at(1));
     assert!(!told.iter().any(|line| line.contains("MySQL")), "{told:?}");
 }
+
+#[test]
+fn a_rule_of_ones_own_asks_by_the_key_of_the_program() {
+    let rule = policy(
+        "[r]\non = 'database'\nseverity = 'info'\nok = \"support(key, database).verdict == 'supported'\"\n\
+         title = '{key}: {support(key, database).verdict}'\n",
+    );
+    let told = |key: &str, of: &str, by: &str| told(&rule, &with("database", row(key, of, by)), at(1));
+    assert_eq!(told("mysql/main", "8.0.44", "mysql"), ["info r: mysql/main: ended"]);
+    assert_eq!(told("postgresql/16/main", "16.6", "pgdg"), ["holds"]);
+    assert_eq!(
+        told("postgresql/99/main", "99.1", "pgdg"),
+        ["unknown: PostgreSQL 99.1 is newer than the table (2026-08-22)"]
+    );
+}
