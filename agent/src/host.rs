@@ -41,6 +41,7 @@ pub use meta::{Entry, Identity, Kind, Meta};
 pub use open::Links;
 use open::{Root, Want};
 pub use peek::Peek;
+pub use socket::Talk;
 pub use walk::Step;
 
 /// A host: this machine, or one in a folder.

@@ -39,6 +39,39 @@ pub struct Folder {
 }
 
 impl Host {
+    /// Visits the entries of a folder with what each says about itself, in no order, keeping none of them in memory; no link
+    /// is followed. Those that may hang are passed over.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`]; what was visited until then was visited.
+    pub fn each(&self, folder: &Path, visit: &mut dyn FnMut(&OsStr, &Meta)) -> Result<(), HostError> {
+        let opened = self.root.at(folder, Links::Never, Want::Folder)?;
+        let mut read = || {
+            let mut dir = Dir::from_fd(opened.fd.try_clone().map_err(|e| ErrorKind::from_io(&e))?)
+                .map_err(ErrorKind::from_errno)?;
+            // To ask an entry is to ask what is mounted on it.
+            let mounts = self.root.mounts_in(&opened.path);
+            let mut met = 0;
+            for entry in dir.iter() {
+                let entry = entry.map_err(ErrorKind::from_errno)?;
+                let name = OsStr::from_bytes(entry.file_name().to_bytes());
+                if name == "." || name == ".." || mounts.iter().any(|mount| mount == name) {
+                    continue;
+                }
+                met += 1;
+                if met > MAX_ENTRIES {
+                    return Err(ErrorKind::TooMany(MAX_ENTRIES));
+                }
+                // One that cannot be asked is gone since.
+                if let Ok(stat) = fstatat(&opened.fd, entry.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+                    visit(name, &Meta::from(&stat));
+                }
+            }
+            Ok(())
+        };
+        read().map_err(|kind: ErrorKind| kind.at(folder))
+    }
+
     /// Lists a folder and asks each entry, but for those that may hang; no link is followed on the way. Changes that come
     /// later are told through `events`, as of the folder `name` below `parent` or, without a parent, of that path.
     ///
