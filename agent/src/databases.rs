@@ -5,9 +5,13 @@
 //! all configuration are gone through once a minute, and when something has woken the watcher.
 
 mod find;
-mod size;
+pub mod login;
+pub mod schema;
+mod sizes;
 mod tell;
 mod version;
+mod walk;
+pub mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,7 +25,10 @@ use crate::tables::DATABASE;
 use crate::watcher::{Look, Progress, Watcher};
 use find::Found;
 pub use find::{Binary, Server};
+use login::{Answer, Login, Logins, Wanted};
+use sizes::Sizes;
 use version::Versions;
+pub use walk::Layout;
 
 /// Time between two looks at all processes and all configuration.
 const FULL: Duration = Duration::from_secs(60);
@@ -80,6 +87,21 @@ pub trait Product {
     fn greeted(&self, _host: &Host, _socket: &Path) -> Option<Result<String, version::Refusal>> {
         None
     }
+    /// The version as other files beside the program tell it, where neither its package nor itself does.
+    fn beside(&self, _host: &Host, _binary: &Path) -> Option<String> {
+        None
+    }
+    /// How it lays out its data.
+    fn layout(&self) -> Layout {
+        Layout::Plain
+    }
+    /// What a server says to somebody who logs in on its socket.
+    ///
+    /// # Errors
+    /// It lets us not in, or says nothing that is understood.
+    fn ask(&self, _: &Host, _: &Path, _: &Login, _: &[Wanted]) -> Result<Answer, Refusal> {
+        Err(Refusal::Denied("there is no login for this product".to_owned(), ""))
+    }
 }
 
 pub use version::Refusal;
@@ -90,6 +112,12 @@ pub use version::Refusal;
 pub struct Watched<P> {
     /// Folders where the product may be installed; `*` stands for the name of one folder.
     folders: Vec<String>,
+    /// User to log in as; empty: nobody. Products without a login have no such setting in their sample.
+    #[serde(default)]
+    login: String,
+    /// File with that user's password; empty: there is none.
+    #[serde(default)]
+    password_file: String,
     #[serde(skip)]
     product: P,
     #[serde(skip)]
@@ -98,7 +126,8 @@ pub struct Watched<P> {
 
 impl<P: Product + Send> Watcher for Watched<P> {
     fn poll(&mut self, look: &mut Look<'_>) -> anyhow::Result<Progress> {
-        self.databases.poll(&self.product, &self.folders, look)
+        let login = (!self.login.is_empty()).then_some((self.login.as_str(), self.password_file.as_str()));
+        self.databases.poll(&self.product, (&self.folders, login), look)
     }
 
     fn wake_on(&self) -> Vec<PathBuf> {
@@ -122,8 +151,12 @@ struct Databases {
     full: Option<Duration>,
     versions: Versions,
     system: System,
-    /// When the size of a data folder was taken.
-    sized: BTreeMap<String, Duration>,
+    sizes: Sizes,
+    logins: Logins,
+    /// Keys of those that let nobody in.
+    refusing: BTreeSet<String>,
+    /// A look goes on until all data folders were measured once.
+    measuring: bool,
     /// Keys of those that ran some time.
     ran: BTreeSet<String>,
     /// Servers that do not run, and when that was first seen.
@@ -132,9 +165,21 @@ struct Databases {
 
 impl Databases {
     /// One look at all servers of a product.
-    fn poll(&mut self, product: &dyn Product, folders: &[String], look: &mut Look<'_>) -> anyhow::Result<Progress> {
+    fn poll(
+        &mut self,
+        product: &dyn Product,
+        (folders, login): (&[String], Option<(&str, &str)>),
+        look: &mut Look<'_>,
+    ) -> anyhow::Result<Progress> {
         look.host.check()?;
         let now = look.host.clock().monotonic();
+        if self.measuring {
+            // All else was told in the first slice of this look.
+            if !look.trigger.is_empty() {
+                self.full = None;
+            }
+            return Ok(self.measure(product, look, now));
+        }
         let moved = !look.trigger.is_empty()
             || self.full.is_none()
             || !self.found.still_runs(look.host, &self.instances)
@@ -150,8 +195,18 @@ impl Databases {
         if self.instances.is_empty() {
             return Ok(if self.found.problems.is_empty() { Progress::Absent } else { Progress::Done });
         }
-        self.tell(product, look, now);
-        Ok(Progress::Done)
+        self.tell(product, login, look, now);
+        Ok(self.measure(product, look, now))
+    }
+
+    /// Goes on with the sizes of data folders. In the first look all are waited for; later ones are not held up.
+    fn measure(&mut self, product: &dyn Product, look: &mut Look<'_>, now: Duration) -> Progress {
+        self.measuring = self.sizes.slice(look, &self.instances, product.layout(), now);
+        if self.measuring {
+            return Progress::More;
+        }
+        self.sizes.tell(look, &self.instances, &self.logins.known);
+        Progress::Done
     }
 
     /// Whether one may have been started of those that stopped a while ago.

@@ -4,10 +4,10 @@ use plumb_proto::model::ColumnType;
 
 use crate::watcher::{Column, Table};
 
-/// Database servers: filled by `mysql`, `postgresql`, `redis`.
+/// Database servers: filled by `elasticsearch`, `memcached`, `mongodb`, `mysql`, `postgresql`, `redis`, `sqlite`.
 pub const DATABASE: Table = Table {
     name: "database",
-    doc: "Database servers. Key: product/instance.",
+    doc: "Database servers. Key: product/instance; of a SQLite file of a site sqlite/path.",
     columns: &[
         Column::state("version", ColumnType::Version, "Version that is installed, as it says itself."),
         Column::state(
@@ -25,8 +25,8 @@ pub const DATABASE: Table = Table {
         Column::state(
             "provenance",
             ColumnType::Text,
-            "Who patches it: a word of the table `php`, or mariadb, mysql, percona, pgdg, redis, valkey, keydb: the makers' \
-             own packages.",
+            "Who patches it: a word of the table `php`, or mariadb, mysql, percona, pgdg, redis, valkey, keydb, mongodb, \
+             elastic, opensearch: the makers' own packages.",
         ),
         Column::state("running", ColumnType::Bool, "Whether a process of it runs."),
         Column::moving(
@@ -40,6 +40,30 @@ pub const DATABASE: Table = Table {
             "Addresses and sockets that it listens on, as far as they can be seen.",
         ),
         Column::state("datadir", ColumnType::Text, "Its data folder."),
+        Column::moving(
+            "refuses",
+            ColumnType::Text,
+            "What it says instead of letting anybody in: `1040 Too many connections`.",
+        ),
+    ],
+};
+
+/// Schemas of database servers: filled by `mysql`, `postgresql`.
+pub const DATABASE_SCHEMA: Table = Table {
+    name: "database_schema",
+    doc: "What database servers hold, by the sizes of files, measured every half hour. Key: product/instance/schema; \
+          `oid-16384` where a database's name takes a login, `(other)` for all but the biggest.",
+    columns: &[
+        Column::moving("size_bytes", ColumnType::Int, "Bytes of its files; told anew when moved by 5 % or 64 MiB."),
+        Column::moving("tables", ColumnType::Int, "Tables in it."),
+        Column::moving("largest_table", ColumnType::Text, "Its biggest table."),
+        Column::moving("largest_bytes", ColumnType::Int, "Bytes of that one."),
+        Column::moving(
+            "bloat",
+            ColumnType::List,
+            "Tables that are known to grow without end, and have: logs, sessions, caches, with their sizes.",
+        ),
+        Column::moving("cms", ColumnType::Text, "The product that its tables look like: a word of the table `cms`."),
     ],
 };
 

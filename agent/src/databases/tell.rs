@@ -6,31 +6,49 @@ use std::time::Duration;
 use plumb_proto::model::{Severity, Value};
 use plumb_proto::untrusted::Untrusted;
 
-use super::{Databases, Instance, Owners, Product, UPGRADE, size};
+use super::{Databases, Instance, Owners, Product, UPGRADE};
 use crate::host::grant::Right;
 use crate::provenance::System;
 use crate::tables::DATABASE;
 use crate::watcher::Look;
 
-/// Time between two sizes of one data folder.
-const SIZE: Duration = Duration::from_secs(600);
-/// No size of a data folder is begun after this much of a look.
-const SIZES: Duration = Duration::from_secs(2);
-
 impl Databases {
-    pub(super) fn tell(&mut self, product: &dyn Product, look: &mut Look<'_>, now: Duration) {
+    pub(super) fn tell(
+        &mut self,
+        product: &dyn Product,
+        login: Option<(&str, &str)>,
+        look: &mut Look<'_>,
+        now: Duration,
+    ) {
         let Some(owners) = self.owners.take() else { return };
-        self.versions.begin();
-        let until = look.host.clock().monotonic() + SIZES;
+        self.versions.begin(now);
         let system = self.system.clone();
         let instances = std::mem::take(&mut self.instances);
+        if let Some(login) = login {
+            self.logins.visit(product, login, look, (&instances, &self.sizes), now);
+        }
         for instance in &instances {
             self.tell_one(product, look, instance, (&system, &owners), now);
-            self.tell_size(look, instance, (now, until));
+            self.tell_refusal(look, instance);
         }
         self.stopped.retain(|key, _| instances.iter().any(|each| each.key == *key && each.server.is_none()));
-        self.sized.retain(|key, _| instances.iter().any(|each| each.key == *key));
+        self.refusing.retain(|key| instances.iter().any(|each| each.key == *key));
         (self.instances, self.owners) = (instances, Some(owners));
+    }
+
+    /// That a server lets nobody in; the moment when it began is an event.
+    fn tell_refusal(&mut self, look: &mut Look<'_>, instance: &Instance) {
+        let key = instance.key.as_str();
+        let at_greeting = instance.server.as_ref().and_then(|server| self.versions.turned_away(server));
+        let Some(why) = self.logins.turned_away(key).or(at_greeting) else {
+            self.refusing.remove(key);
+            return;
+        };
+        let source = instance.binary.display().to_string();
+        look.fact(&DATABASE, key, &source, &[("refuses", why.into())]);
+        if self.refusing.insert(key.to_owned()) {
+            look.event(look.now, "database_refuses", Severity::Warning, format!("{key} lets nobody in: {why}"));
+        }
     }
 
     fn tell_one(
@@ -47,7 +65,6 @@ impl Databases {
         look.fact(&DATABASE, key, &source, &[("binary", Value::Text(path))]);
         let package = owners.as_ref().map(|owners| owners.get(&instance.binary));
         system.tell(look, (&DATABASE, key, &source), package);
-        let asked_before = instance.server.as_ref().is_some_and(|server| self.versions.was_asked(server));
         let binary = self.found.binaries.iter().find(|binary| binary.path == instance.binary);
         let version = match (binary, self.found.hides(&instance.binary)) {
             (None, Some(error)) => Err((error.to_string(), error.hint())),
@@ -59,13 +76,6 @@ impl Databases {
             Err((why, hint)) => look.unknown(&DATABASE, key, "version", why, hint),
         }
         self.tell_running(look, instance, (&source, version.ok().flatten()), now);
-        if let Some(server) = &instance.server
-            && !asked_before
-            && let Some(why) = self.versions.turned_away(server)
-        {
-            let text = format!("{key} lets nobody in: {why}");
-            look.event(look.now, "database_refuses", Severity::Warning, text);
-        }
         match &instance.listen {
             Ok(listen) if listen.is_empty() => {}
             Ok(listen) => {
@@ -76,18 +86,6 @@ impl Databases {
         }
         let Some(folder) = &instance.datadir else { return };
         look.fact(&DATABASE, key, &source, &[("datadir", Value::Text(folder.as_os_str().as_bytes().into()))]);
-    }
-
-    /// How much its data folder holds; on a slow disk one look does not get round to all of them.
-    fn tell_size(&mut self, look: &mut Look<'_>, instance: &Instance, (now, until): (Duration, Duration)) {
-        let (key, Some(folder)) = (instance.key.as_str(), &instance.datadir) else { return };
-        let due = self.sized.get(key).is_none_or(|sized| now >= *sized + SIZE);
-        if due && look.host.clock().monotonic() <= until {
-            self.sized.insert(key.to_owned(), now);
-            if let Some(bytes) = size::of(look.host, folder) {
-                look.gauge("database_size_bytes", &[("database", key)], bytes);
-            }
-        }
     }
 
     fn tell_running(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use plumb_proto::untrusted::Untrusted;
 
@@ -16,6 +17,8 @@ use crate::host::{Host, Identity};
 pub enum Refusal {
     /// It lets nobody in, in its own words: that is a finding.
     Turned(String),
+    /// It knows us not, or wants what we do not have: why, and what would help.
+    Denied(String, &'static str),
     /// It says nothing, or is not understood.
     Silent(String),
     /// There was nobody to be asked: it may be later.
@@ -24,6 +27,8 @@ pub enum Refusal {
 
 /// A server that says nothing takes a second; in one look no more than so many do.
 const MAX_WAITS: usize = 5;
+/// A server that lets nobody in is asked again after so long.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// What tells a process from all others.
 type Born = (u32, u64);
@@ -34,16 +39,18 @@ pub(super) struct Versions {
     files: BTreeMap<PathBuf, (Identity, Finding)>,
     /// What each process was known to run before its program was replaced.
     running: BTreeMap<Born, Untrusted>,
-    /// Each process is asked once, when it lets us connect.
-    asked: BTreeMap<Born, Result<String, Refusal>>,
+    /// Each process is asked once, when it lets us connect; one that lets nobody in is asked again, to know when it does.
+    asked: BTreeMap<Born, (Duration, Result<String, Refusal>)>,
+    /// When this look began, in monotonic time.
+    now: Duration,
     /// Servers that kept us waiting in this look.
     waited: usize,
 }
 
 impl Versions {
     /// A look begins.
-    pub(super) fn begin(&mut self) {
-        self.waited = 0;
+    pub(super) fn begin(&mut self, now: Duration) {
+        (self.waited, self.now) = (0, now);
     }
 
     /// The installed version. `Ok(None)`: nothing is installed any more.
@@ -75,6 +82,9 @@ impl Versions {
                 Finding::Unreadable(why, hint) => reason = (why, hint),
             }
         }
+        if let Some(version) = product.beside(host, &binary.path) {
+            return Ok(Some(version.as_str().into()));
+        }
         match instance
             .server
             .as_ref()
@@ -83,6 +93,7 @@ impl Versions {
         {
             Some(Ok(version)) => Ok(Some(version.as_str().into())),
             Some(Err(Refusal::Turned(why) | Refusal::Silent(why) | Refusal::Away(why))) => Err((why, "")),
+            Some(Err(Refusal::Denied(why, hint))) => Err((why, hint)),
             None => Err(reason),
         }
     }
@@ -103,17 +114,12 @@ impl Versions {
         Ok(version.clone())
     }
 
-    /// What a server has said when it was asked in this look for the first time, if it let nobody in.
+    /// What a server has said when it was last asked, if it let nobody in.
     pub(super) fn turned_away(&self, server: &Server) -> Option<&str> {
         match self.asked.get(&(server.pid, server.birth.start)) {
-            Some(Err(Refusal::Turned(why))) => Some(why),
+            Some((_, Err(Refusal::Turned(why)))) => Some(why),
             _ => None,
         }
-    }
-
-    /// Whether a server was asked already.
-    pub(super) fn was_asked(&self, server: &Server) -> bool {
-        self.asked.contains_key(&(server.pid, server.birth.start))
     }
 
     pub(super) fn forget_all_but(&mut self, found: &Found) {
@@ -131,8 +137,10 @@ impl Versions {
         instance: &Instance,
     ) -> Option<Result<String, Refusal>> {
         let born = (server.pid, server.birth.start);
-        if let Some(said) = self.asked.get(&born) {
-            return Some(said.clone());
+        match self.asked.get(&born) {
+            Some((at, Err(Refusal::Turned(_)))) if self.now >= *at + AGAIN => {}
+            Some((_, said)) => return Some(said.clone()),
+            None => {}
         }
         let there = |socket: &&PathBuf| host.stat(socket).is_ok();
         let socket: &Path = instance.sockets.iter().find(there)?;
@@ -142,7 +150,7 @@ impl Versions {
         let said = product.greeted(host, socket)?;
         self.waited += usize::from(matches!(said, Err(Refusal::Silent(_))));
         if !matches!(said, Err(Refusal::Away(_))) {
-            self.asked.insert(born, said.clone());
+            self.asked.insert(born, (self.now, said.clone()));
         }
         Some(said)
     }
@@ -239,12 +247,28 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_lets_nobody_in_is_asked_again_after_a_minute() {
+        let (_folder, host, instance, binary) = scene(10);
+        let full = |time| if time > 1 { Ok("7.1".to_owned()) } else { Err(Refusal::Turned("1040 full".to_owned())) };
+        let (mut versions, product) = (Versions::default(), Asked::answering(full));
+        let server = instance.server.as_ref().unwrap();
+        let mut ask = |seconds| {
+            versions.begin(Duration::from_secs(seconds));
+            let told = versions.installed((&product, &host), &instance, Some(&binary), None);
+            (told.is_ok(), versions.turned_away(server).map(str::to_owned))
+        };
+        let refused = (false, Some("1040 full".to_owned()));
+        assert_eq!((ask(0), ask(59), ask(60)), (refused.clone(), refused, (true, None)));
+        assert_eq!(product.times.get(), 2);
+    }
+
+    #[test]
     fn a_look_waits_for_five_silent_servers_and_the_next_one_for_the_others() {
         let (_folder, host, instance, binary) = scene(10);
         let (mut versions, product) =
             (Versions::default(), Asked::answering(|_| Err(Refusal::Silent("nothing".to_owned()))));
         let mut ask_all = || {
-            versions.begin();
+            versions.begin(Duration::ZERO);
             for pid in 1..=7 {
                 let server = instance.server.clone().map(|server| Server { pid, ..server });
                 let instance = Instance { server, ..instance.clone() };

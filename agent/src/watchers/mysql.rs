@@ -2,16 +2,21 @@
 //!
 //! By the package or the binary. Only when neither tells, a server is asked on its socket, once in its life: a visit
 //! without a login raises its counter Aborted_connects, and MariaDB writes a line into its error log.
+//!
+//! Sizes of schemas and tables come from the names and sizes of their files. Where a login is configured, the server is
+//! also asked what only it knows ([`ask`]).
 
+mod ask;
 mod config;
 mod handshake;
 
 use std::path::{Path, PathBuf};
 
-use crate::databases::{Binary, Instance, Product, Program, Refusal, Server, Watched};
+use crate::databases::login::{Answer, Login, Wanted};
+use crate::databases::{Binary, Instance, Layout, Product, Program, Refusal, Server, Watched};
 use crate::host::binary::Mark;
 use crate::host::{Host, HostError};
-use crate::tables::DATABASE;
+use crate::tables::{DATABASE, DATABASE_SCHEMA};
 use crate::watcher::{Spec, seconds};
 use config::Config;
 
@@ -19,13 +24,27 @@ use config::Config;
 pub const SPEC: Spec = Spec::new::<Watched<Mysql>>(
     "mysql",
     seconds(5),
-    &[&DATABASE],
+    &[&DATABASE, &DATABASE_SCHEMA],
     r#"
 # Folders where the server lies; `*` stands for the name of one folder. What runs is found anywhere.
 folders = [
     "/usr/sbin", "/usr/libexec", "/usr/bin", "/usr/local/sbin", "/usr/local/libexec", "/usr/local/bin",
     "/usr/local/mysql/bin", "/usr/local/mariadb/bin", "/opt/*/bin", "/opt/*/sbin", "/opt/rh/*/root/usr/libexec",
 ]
+# A user of the server that may log in on its UNIX socket, once a minute, to ask for connections, slow queries, the lag of a
+# replica and the autoloaded options of WordPress; empty: nobody logs in. It needs no right on any data. Without a password
+# it is known by the user that the service runs as, so it has the same name. In MariaDB:
+#   CREATE USER 'plumb-agent'@localhost IDENTIFIED VIA unix_socket;
+#   GRANT REPLICA MONITOR ON *.* TO 'plumb-agent'@localhost;     -- only for the lag of a replica
+# In MySQL and Percona:
+#   INSTALL PLUGIN auth_socket SONAME 'auth_socket.so';          -- once, where it is not loaded yet
+#   CREATE USER 'plumb-agent'@localhost IDENTIFIED WITH auth_socket;
+#   GRANT REPLICATION CLIENT ON *.* TO 'plumb-agent'@localhost;  -- only for the lag of a replica
+# For the autoloaded options, in each schema of a WordPress (their length is read, not what they say):
+#   GRANT SELECT (option_value, autoload) ON shop.wp_options TO 'plumb-agent'@localhost;
+login = ""
+# A file with the password of that user, if it has one (mysql_native_password or caching_sha2_password); not readable for all.
+password_file = ""
 "#,
 );
 
@@ -98,12 +117,21 @@ impl Product for Mysql {
 
     fn greeted(&self, host: &Host, socket: &Path) -> Option<Result<String, Refusal>> {
         let said = host.greeting(socket, &handshake::is_whole);
-        let refused = |error: HostError| match error.is_unanswered() {
-            true => Refusal::Away(error.to_string()),
-            false => Refusal::Silent(error.to_string()),
-        };
-        Some(said.map_err(refused).and_then(|said| handshake::version(&said)))
+        Some(said.map_err(|error| refused(&error)).and_then(|said| handshake::version(&said)))
     }
+
+    fn layout(&self) -> Layout {
+        Layout::Mysql
+    }
+
+    fn ask(&self, host: &Host, socket: &Path, login: &Login, wanted: &[Wanted]) -> Result<Answer, Refusal> {
+        ask::ask(host, socket, login, wanted)
+    }
+}
+
+/// A socket on which nobody could be asked.
+fn refused(error: &HostError) -> Refusal {
+    if error.is_unanswered() { Refusal::Away(error.to_string()) } else { Refusal::Silent(error.to_string()) }
 }
 
 /// What the server is called: by its file, its package, and where it lies.

@@ -1,14 +1,16 @@
 //! PostgreSQL: every cluster of this host, its server's version and whether it runs. Nothing is said to a server: its
-//! protocol tells no version before the login.
+//! protocol tells no version before the login. Where one is configured, it is asked what only it knows ([`ask`]).
 
+mod ask;
 mod config;
 
 use std::path::{Path, PathBuf};
 
-use crate::databases::{Binary, Instance, Product, Program, Server, Watched};
+use crate::databases::login::{Answer, Login, Wanted};
+use crate::databases::{Binary, Instance, Layout, Product, Program, Refusal, Server, Watched};
 use crate::host::binary::Mark;
 use crate::host::{Host, Kind};
-use crate::tables::DATABASE;
+use crate::tables::{DATABASE, DATABASE_SCHEMA};
 use crate::watcher::{Spec, seconds};
 use config::Config;
 
@@ -16,7 +18,7 @@ use config::Config;
 pub const SPEC: Spec = Spec::new::<Watched<Postgresql>>(
     "postgresql",
     seconds(5),
-    &[&DATABASE],
+    &[&DATABASE, &DATABASE_SCHEMA],
     r#"
 # Folders where the server lies; `*` stands for the name of one folder. What runs is found anywhere.
 folders = [
@@ -24,6 +26,12 @@ folders = [
     "/usr/pgsql-9.6/bin", "/usr/pgsql-10/bin", "/usr/pgsql-11/bin", "/usr/pgsql-12/bin", "/usr/pgsql-13/bin",
     "/usr/pgsql-14/bin", "/usr/pgsql-15/bin", "/usr/pgsql-16/bin", "/usr/pgsql-17/bin", "/usr/pgsql-18/bin",
 ]
+# A role that may log in on the UNIX socket without a password (`peer`), once a minute, to ask for connections, the lag of a
+# standby and the names of databases; empty: nobody logs in. It needs no right on any data. It has the name of the user that
+# the service runs as:
+#   CREATE ROLE "plumb-agent" LOGIN;
+# and is let in by a line of pg_hba.conf as Debian and Red Hat ship it: `local all all peer`.
+login = ""
 "#,
 );
 
@@ -67,8 +75,8 @@ impl Product for Postgresql {
                 Some(folder) if taken => format!("{short}@{}", folder.display()),
                 _ => short,
             };
-            let listen = config.listen();
-            found.push(Instance { key, binary, server: Some(server.clone()), listen, datadir, sockets: Vec::new() });
+            let (listen, sockets) = (config.listen(), config.sockets());
+            found.push(Instance { key, binary, server: Some(server.clone()), listen, datadir, sockets });
         }
         let used: Vec<PathBuf> = found.iter().map(|each| each.binary.clone()).collect();
         for (key, binary, config) in idle(host, binaries, &used) {
@@ -80,6 +88,14 @@ impl Product for Postgresql {
             }
         }
         found
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::Postgresql
+    }
+
+    fn ask(&self, host: &Host, socket: &Path, login: &Login, _: &[Wanted]) -> Result<Answer, Refusal> {
+        ask::ask(host, socket, login)
     }
 }
 

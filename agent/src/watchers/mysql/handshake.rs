@@ -19,6 +19,16 @@ pub(super) fn is_whole(said: &[u8]) -> bool {
     })
 }
 
+/// What an error says of who may come in.
+pub(super) fn refusal(number: u16, text: &str) -> Refusal {
+    let turned = TURNED_AWAY.contains(&number);
+    if turned {
+        Refusal::Turned(format!("{number} {text}"))
+    } else {
+        Refusal::Silent(format!("error {number}: {text}"))
+    }
+}
+
 /// What the packet says.
 pub(super) fn version(said: &[u8]) -> Result<String, Refusal> {
     let odd = || Refusal::Silent("its greeting is none of a MySQL server".to_owned());
@@ -36,8 +46,7 @@ pub(super) fn version(said: &[u8]) -> Result<String, Refusal> {
         Some([0xff, low, high, text @ ..]) => {
             let number = u16::from_le_bytes([*low, *high]);
             let text = String::from_utf8_lossy(&text[..text.len().min(TEXT)]).into_owned();
-            let why = format!("error {number}: {text}");
-            Err(if TURNED_AWAY.contains(&number) { Refusal::Turned(why) } else { Refusal::Silent(why) })
+            Err(refusal(number, &text))
         }
         _ => Err(odd()),
     }
@@ -67,7 +76,7 @@ mod tests {
     #[test]
     fn a_server_that_lets_nobody_in_says_why() {
         let full = packet(b"\xff\x10\x04Too many connections");
-        assert_eq!(version(&full), Err(Refusal::Turned("error 1040: Too many connections".to_owned())));
+        assert_eq!(version(&full), Err(Refusal::Turned("1040 Too many connections".to_owned())));
         let other = packet(b"\xff\x01\x04Odd");
         assert_eq!(version(&other), Err(Refusal::Silent("error 1025: Odd".to_owned())));
     }

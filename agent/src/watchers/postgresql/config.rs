@@ -77,11 +77,8 @@ impl Config {
         if let Some(error) = &self.failed {
             return Err((error.to_string(), error.hint()));
         }
-        let port = self.settings.get("port").map_or("5432", String::as_str);
-        let parts = |name: &str| {
-            let value = self.settings.get(name).cloned().unwrap_or_default();
-            value.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect::<Vec<_>>()
-        };
+        let port = self.port();
+        let parts = |name: &str| self.parts(name);
         let mut found = Vec::new();
         if self.files > 0 || !self.settings.is_empty() {
             let addresses = match self.settings.contains_key("listen_addresses") {
@@ -93,10 +90,33 @@ impl Config {
             };
             found.extend(addresses.iter().map(at));
         }
-        found.extend(parts("unix_socket_directories").iter().map(|folder| format!("{folder}/.s.PGSQL.{port}")));
+        found.extend(self.of_folders().iter().map(|socket| socket.display().to_string()));
         found.sort_unstable();
         found.dedup();
         Ok(found)
+    }
+
+    /// Sockets on which it may be met: as configured, else where the packages of Debian and Red Hat, and its makers, put it.
+    pub(super) fn sockets(&self) -> Vec<PathBuf> {
+        let set = self.of_folders();
+        let usual =
+            ["/run/postgresql", "/tmp"].map(|folder| Path::new(folder).join(format!(".s.PGSQL.{}", self.port())));
+        if set.is_empty() { usual.to_vec() } else { set }
+    }
+
+    fn of_folders(&self) -> Vec<PathBuf> {
+        let port = self.port();
+        let folders = self.parts("unix_socket_directories").into_iter().map(PathBuf::from);
+        folders.map(|folder| folder.join(format!(".s.PGSQL.{port}"))).collect()
+    }
+
+    fn port(&self) -> &str {
+        self.settings.get("port").map_or("5432", String::as_str)
+    }
+
+    fn parts(&self, name: &str) -> Vec<String> {
+        let value = self.settings.get(name).map_or("", String::as_str);
+        value.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
     }
 
     fn file(&mut self, host: &Host, path: &Path, needed: bool) {
