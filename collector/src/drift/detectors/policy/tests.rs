@@ -332,11 +332,44 @@ fn a_database_that_runs_on_a_day_after_its_upgrade_is_told() {
         let policy = shipped();
         (told(&policy, &view, at(1)), policy.detect(&view, &all(&view), at(1)))
     };
-    assert_eq!(rule(Some(false)).0, ["holds"]);
+    // The other rule is that it lets somebody in.
+    assert_eq!(rule(Some(false)).0, ["holds", "holds"]);
     let (lines, verdicts) = rule(Some(true));
-    assert_eq!(lines, ["warning database_restart_needed: mariadb/main still runs the program from before its upgrade"]);
+    let title = "warning database_restart_needed: mariadb/main still runs the program from before its upgrade";
+    assert_eq!(lines, ["holds", title]);
     assert!(
         verdicts.iter().any(|each| matches!(each, Verdict::Drift(drift) if drift.hold == Duration::from_secs(86_400)))
     );
-    assert_eq!(rule(None).0, [""; 0], "a server that does not run needs no restart");
+    assert_eq!(rule(None).0, ["holds"], "a server that does not run needs no restart");
+}
+
+#[test]
+fn a_database_that_lets_nobody_in_or_has_grown_is_told() {
+    let mut view = host();
+    let refuses = [("refuses", "1040 Too many connections".into())];
+    apply(&mut view, &full("mysql", 1, "database", &[fact("mariadb/main", &refuses)]), at(0));
+    let bloat = vec!["wp_actionscheduler_logs 1.2 GiB".into()];
+    let fields = [("size_bytes", (3_i64 << 30).into()), ("bloat", plumb_proto::model::Value::List(bloat))];
+    apply(&mut view, &full("mysql", 2, "database_schema", &[fact("mariadb/main/shop", &fields)]), at(0));
+    let database = [("database", "mariadb/main")];
+    let autoload = [("database", "mariadb/main"), ("schema", "shop")];
+    let values = [
+        (series("database_connections", &database), 140.0),
+        (series("database_connections_limit", &database), 151.0),
+        (series("database_replication_lag_seconds", &database), 3_600.0),
+        (series("database_autoload_bytes", &autoload), 4_000_000.0),
+    ];
+    samples(&mut view, at(0), &values);
+    let mut lines = told(&shipped(), &view, at(1));
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "critical database_refuses: mariadb/main lets nobody in: 1040 Too many connections",
+            "info database_autoload: a WordPress in shop loads 3.8 MiB of options with every page",
+            "info database_bloat: tables of mariadb/main/shop have grown that need not: wp_actionscheduler_logs 1.2 GiB",
+            "warning database_connections: 92.7 % of the connections of mariadb/main are taken",
+            "warning database_replication_lag: the replica mariadb/main lags behind by 60 min",
+        ]
+    );
 }
