@@ -189,6 +189,11 @@ fn autoload(Wanted { schema, prefix }: &Wanted) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::sync::Arc;
+
+    use plumb_proto::time::SystemClock;
+
     use super::*;
 
     #[test]
@@ -204,5 +209,39 @@ mod tests {
         assert_eq!(lag(&Rows(names.clone(), vec![row(Some("3")), row(Some("70")), row(None)])), Some(70.0));
         assert_eq!(lag(&Rows(names, vec![row(None)])), None);
         assert_eq!(lag(&Rows(Vec::new(), Vec::new())), None);
+    }
+
+    /// A false server that speaks caching_sha2_password and wants the password itself; what was said to it.
+    fn said_to_a_stranger(trusted: bool) -> (Result<(), Refusal>, Vec<u8>) {
+        let folder = crate::state::testing::Folder::new();
+        let path = folder.path().join("s.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let middle = [0, 0xff, 0xff, 45, 2, 0, 0xff, 0xff, 21, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            let hello =
+                [b"\n8.4.0\0\x01\0\0\0abcdefgh", &middle[..], b"ijklmnopqrst\0caching_sha2_password\0"].concat();
+            socket.write_all(&wire::packet(0, &hello)).unwrap();
+            let mut heard = vec![0; 512];
+            let read = socket.read(&mut heard).unwrap();
+            assert!(read > 0);
+            socket.write_all(&wire::packet(2, b"\x01\x04")).unwrap();
+            let read = socket.read(&mut heard).unwrap();
+            heard.truncate(read);
+            let _ = socket.write_all(&wire::packet(4, b"\0\0\0\x02\0\0\0"));
+            heard
+        });
+        let host = Host::new("/", Arc::new(SystemClock::new()));
+        let login = Login { user: "plumb".to_owned(), password: b"secret".to_vec(), trusted };
+        let came = host.talk(&path, PATIENCE, LIMIT).map_err(|error| super::super::refused(&error));
+        let came = came.and_then(|mut talk| log_in(&mut talk, &login));
+        (came, server.join().unwrap())
+    }
+
+    #[test]
+    fn the_password_itself_is_said_to_the_server_and_to_no_stranger() {
+        assert_eq!(said_to_a_stranger(true), (Ok(()), wire::packet(3, b"secret\0")));
+        let (refused, said) = said_to_a_stranger(false);
+        assert!(matches!(refused, Err(Refusal::Denied(..))) && said.is_empty(), "{refused:?} {said:?}");
     }
 }

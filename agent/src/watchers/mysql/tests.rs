@@ -187,3 +187,50 @@ fn the_usual_server_is_missed_while_another_one_runs() {
     assert!(told.contains("fact database mariadb/3307 ") && told.contains("fact database mariadb/main "), "{told}");
     assert_eq!((told.matches(" running=true ").count(), told.matches(" running=false ").count()), (1, 1), "{told}");
 }
+
+#[test]
+fn schemas_are_told_by_their_files_and_again_only_when_they_have_moved() {
+    let stage = process(debian(), 812, "/usr/sbin/mariadbd", &["mariadbd"], "/var/lib/mysql")
+        .file("/var/lib/mysql/shop/wp_options.ibd", [0; 1_000])
+        .file("/var/lib/mysql/shop/wp_usermeta.ibd", [0; 500])
+        .file("/var/lib/mysql/shop/db.opt", "x")
+        .file("/var/lib/mysql/my@002dblog/t.MYD", "12");
+    let shop = "fact database_schema mariadb/main/shop size_bytes=1501 tables=2 largest_table=wp_options \
+                largest_bytes=1000 cms=wordpress from /var/lib/mysql\n";
+    let blog = "fact database_schema mariadb/main/my-blog size_bytes=2 tables=1 largest_table=t largest_bytes=2 \
+                from /var/lib/mysql\n";
+    let size = "sample database_size_bytes{database=\"mariadb/main\"} 1508\n";
+    let told = stage.look();
+    assert!(told.contains(&format!("{blog}{shop}{size}")), "{told}");
+    // In between nothing is measured.
+    stage.write("/var/lib/mysql/shop/wp_options.ibd", [0; 1_040]);
+    stage.clock().advance(std::time::Duration::from_secs(1_799));
+    let told = stage.look();
+    assert!(told.contains(shop) && !told.contains("sample "), "{told}");
+    // By so little it has not moved.
+    stage.clock().advance(std::time::Duration::from_secs(1));
+    let told = stage.look();
+    assert!(told.contains(shop) && told.contains("{database=\"mariadb/main\"} 1548\n"), "{told}");
+    stage.write("/var/lib/mysql/shop/wp_options.ibd", [0; 1_200]);
+    stage.clock().advance(std::time::Duration::from_secs(1_800));
+    assert!(stage.look().contains("fact database_schema mariadb/main/shop size_bytes=1701 "));
+}
+
+#[test]
+fn a_table_that_grows_without_end_is_told() {
+    let stage = debian().file("/var/lib/mysql/shop/wp_options.ibd", "").file("/var/lib/mysql/shop/wp_usermeta.ibd", "");
+    let log = "/var/lib/mysql/shop/wp_actionscheduler_logs.ibd";
+    let stage = stage.file(log, "");
+    let path = stage.host().full_path(std::path::Path::new(log));
+    std::fs::File::options().write(true).open(path).unwrap().set_len(1_288_490_189).unwrap();
+    assert!(stage.look().contains(" bloat=wp_actionscheduler_logs 1.2 GiB cms=wordpress from "));
+}
+
+#[test]
+fn a_data_folder_with_too_many_folders_hides_no_row_of_its_server() {
+    let stage = (0..10_050).fold(debian(), |stage, number| stage.folder(&format!("/var/lib/mysql/s{number}")));
+    let told = stage.look();
+    assert!(told.starts_with("fact database mariadb/main version=10.11.14 "), "{told}");
+    let problem = "problem database_schema mariadb/main/* /var/lib/mysql: more than 100000 files or 10000 folders";
+    assert!(told.contains(problem) && !told.contains("sample "), "{told}");
+}
