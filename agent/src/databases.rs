@@ -12,6 +12,7 @@ mod tell;
 mod version;
 mod walk;
 pub mod wire;
+pub mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -50,6 +51,10 @@ pub struct Program {
     pub aliases: &'static [&'static str],
     /// Names of its processes, as the kernel has them (15 bytes at most).
     pub names: &'static [&'static str],
+    /// For a program that another one runs (a virtual machine): beginnings of a word on its command line, which go before
+    /// the folder that it is installed in, and the program below that folder which stands for it. Its processes are those
+    /// of `aliases` and `names` that have such a word.
+    pub hosted: &'static [(&'static str, &'static str)],
     /// Words on the command line of a process that is at some other work, and ends by itself.
     pub passing: &'static [&'static str],
     /// Beginnings of the names of packages that it comes in.

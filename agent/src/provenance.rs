@@ -9,7 +9,7 @@ use crate::watcher::{Look, Table};
 /// Bytes of os-release.
 const OS_RELEASE: usize = 64 << 10;
 /// Names of packages that only one maker uses.
-const NAMES: [(&str, &str); 14] = [
+const NAMES: [(&str, &str); 17] = [
     ("plesk-php", "plesk"),
     ("ea-php", "cpanel"),
     ("ea-apache", "cpanel"),
@@ -25,6 +25,9 @@ const NAMES: [(&str, &str); 14] = [
     ("keydb", "keydb"),
     ("redis-stack", "redis"),
     ("valkey-bundle", "valkey"),
+    ("mongodb-org", "mongodb"),
+    ("elasticsearch", "elastic"),
+    ("opensearch", "opensearch"),
 ];
 /// Marks in versions of packages that only one maker uses: MariaDB's, PostgreSQL's (apt.postgresql.org and
 /// yum.postgresql.org) and Redis's (packages.redis.io) own repositories.
@@ -139,6 +142,8 @@ mod tests {
             ("ubuntu", "percona-server-server", "8.0.39-30-1.jammy", "percona"),
             ("debian", "postgresql-16", "16.6-1.pgdg120+1", "pgdg"),
             ("debian", "redis-tools", "6:7.4.1-1rl1~bookworm1", "redis"),
+            ("debian", "mongodb-org-server", "7.0.5", "mongodb"),
+            ("debian", "elasticsearch", "8.15.0", "elastic"),
         ] {
             assert_eq!(told(system, Manager::Dpkg, name, version), expected, "{name} {version}");
         }

@@ -2,15 +2,19 @@
 
 mod backups;
 mod disk;
+mod elasticsearch;
 mod integrity;
 mod journal;
 mod logs;
+mod memcached;
+mod mongodb;
 mod mysql;
 mod network;
 mod php;
 mod postgresql;
 mod redis;
 mod services;
+mod sqlite;
 mod system;
 
 use crate::watcher::Spec;
@@ -19,15 +23,19 @@ use crate::watcher::Spec;
 pub const ALL: &[Spec] = &[
     backups::SPEC,
     disk::SPEC,
+    elasticsearch::SPEC,
     integrity::SPEC,
     journal::SPEC,
     logs::SPEC,
+    memcached::SPEC,
+    mongodb::SPEC,
     mysql::SPEC,
     network::SPEC,
     php::SPEC,
     postgresql::SPEC,
     redis::SPEC,
     services::SPEC,
+    sqlite::SPEC,
     system::SPEC,
 ];
 

@@ -33,6 +33,8 @@ pub struct Server {
     pub birth: Birth,
     /// What it runs.
     pub exe: PathBuf,
+    /// The program that stands for it, where what it runs is a virtual machine.
+    pub hosted: Option<PathBuf>,
     /// True when another file, or none, is at that path now.
     pub replaced: bool,
     /// Its name, as the kernel has it.
@@ -149,7 +151,7 @@ impl Found {
         let problems = &mut self.problems;
         let folders = host.expand(folders, &mut |error| problems.push(error));
         let installed = program.files.iter().flat_map(|file| folders.iter().map(move |folder| folder.join(file)));
-        let running = self.servers.iter().map(|server| server.exe.clone());
+        let running = self.servers.iter().map(|server| server.hosted.as_ref().unwrap_or(&server.exe).clone());
         for path in installed.chain(running) {
             let Some(real) = host.real(path.clone(), &mut |error| problems.push(error)) else { continue };
             // One file may go by several names: the first, best one stands.
@@ -175,7 +177,7 @@ impl Server {
     /// The name under which its program is installed.
     #[must_use]
     pub fn binary(&self, binaries: &[Binary]) -> PathBuf {
-        Found::named(binaries, &self.exe).to_owned()
+        Found::named(binaries, self.hosted.as_ref().unwrap_or(&self.exe)).to_owned()
     }
 }
 
@@ -195,9 +197,18 @@ fn server(host: &Host, program: &Program, (pid, birth): (u32, Birth), exe: &Exe)
     if alias && !program.names.contains(&name.as_str()) {
         return None;
     }
-    let words = host.cmdline(pid).ok()?.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let words: Vec<String> =
+        host.cmdline(pid).ok()?.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let home = |(start, below): &(&str, &str)| {
+        let home = words.iter().find_map(|word| word.strip_prefix(start))?;
+        Some(Path::new(home).join(below))
+    };
+    let hosted = program.hosted.iter().find_map(home);
+    if hosted.is_none() && !program.hosted.is_empty() {
+        return None; // it runs something else
+    }
     let folder = host.working_folder(pid).ok();
-    Some(Server { pid, birth, exe: exe.path.clone(), replaced: exe.replaced, name, words, folder })
+    Some(Server { pid, birth, exe: exe.path.clone(), hosted, replaced: exe.replaced, name, words, folder })
 }
 
 #[cfg(test)]
@@ -211,8 +222,15 @@ mod tests {
     use super::*;
     use crate::state::testing::Folder;
 
-    const PROGRAM: Program =
-        Program { files: &["based"], aliases: &[], names: &["based"], passing: &[], packages: &[], mark: None };
+    const PROGRAM: Program = Program {
+        files: &["based"],
+        aliases: &[],
+        names: &["based"],
+        hosted: &[],
+        passing: &[],
+        packages: &[],
+        mark: None,
+    };
 
     fn start(root: &Path, pid: u32, parent: u32) {
         let folder = root.join(format!("proc/{pid}"));

@@ -52,6 +52,7 @@ const PROGRAM: Program = Program {
     files: &["mariadbd", "mysqld", "mysqld-debug"],
     aliases: &[],
     names: &["mariadbd", "mysqld"],
+    hosted: &[],
     // mariadb-install-db, mysqld --initialize and questions at the command line
     passing: &["--bootstrap", "--initialize", "--initialize-insecure", "--help", "--verbose", "--version", "-V", "-?"],
     packages: &["mariadb", "MariaDB", "mysql", "percona", "Percona"],

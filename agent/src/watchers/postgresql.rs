@@ -39,6 +39,7 @@ const PROGRAM: Program = Program {
     files: &["postgres"],
     aliases: &[],
     names: &["postgres", "postmaster"],
+    hosted: &[],
     // initdb, single-user mode, and questions at the command line
     passing: &["--boot", "--single", "--check", "--describe-config", "-C", "--version", "-V", "--help", "-?"],
     packages: &["postgresql"],

@@ -33,6 +33,7 @@ const PROGRAM: Program = Program {
         "keydb-check-aof",
     ],
     names: &["redis-server", "valkey-server", "keydb-server"],
+    hosted: &[],
     passing: &["--version", "-v", "--help", "-h", "--test-memory", "--check-system"],
     packages: &["redis", "valkey", "keydb"],
     // The version stands alone in the binary, between the versions that commands came with.
