@@ -15,7 +15,8 @@ const ROWS: usize = 1_000;
 const STEPS: usize = 6;
 /// A statement's syntax is not known: another make or age of server.
 const SYNTAX: u16 = 1064;
-const GRANT: &str = "create the user as the sample of `login` in agent.toml says, or take `login` out";
+const GRANT: &str = "create the user as the sample of `login` in agent.toml says, or take `login` out; without a password \
+                     only a process of that name gets in, so it is the service that counts";
 
 /// Why a question has no answer.
 enum Failed {

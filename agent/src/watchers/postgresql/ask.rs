@@ -14,8 +14,8 @@ const MESSAGES: usize = 2_000;
 /// Too many connections; it starts up or shuts down: "PostgreSQL Error Codes" of the manual.
 const TURNED_AWAY: &str = "53300";
 const AWAY: &str = "57P03";
-const GRANT: &str =
-    "create the role as the sample of `login` in agent.toml says, with `peer` in pg_hba.conf, or take `login` out";
+const GRANT: &str = "create the role as the sample of `login` in agent.toml says, with `peer` in pg_hba.conf, or take `login` \
+                     out; only a process of that name gets in, so it is the service that counts";
 
 /// One row: connections, how many there may be, and how far a standby is behind. One that has replayed all that it was
 /// sent is not behind, however long ago the last transaction was.
