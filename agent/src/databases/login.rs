@@ -100,8 +100,12 @@ impl Logins {
     ) {
         self.known.retain(|key, _| instances.iter().any(|each| each.key == *key));
         let until = look.host.clock().monotonic() + OF_A_LOOK;
-        for instance in instances.iter().filter(|each| each.server.is_some()) {
+        for instance in instances {
             let known = self.known.entry(instance.key.clone()).or_default();
+            if instance.server.is_none() {
+                (known.turned, known.failed, known.next) = (None, None, now); // names stand, as what it holds does
+                continue;
+            }
             if now >= known.next && look.host.clock().monotonic() < until {
                 known.want(sizes, &instance.key);
                 let said = visit(product, look.host, instance, (user, password_file), &known.wanted);

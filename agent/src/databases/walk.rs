@@ -29,8 +29,9 @@ const DEPTH: usize = 8;
 /// A slice ends when it has met so many entries, or took so long.
 const ENTRIES: usize = 4_096;
 const SLICE: Duration = Duration::from_millis(30);
-/// Databases that come with every cluster: template1, template0 and postgres (pg_database.dat of the source).
-const OWN_OIDS: [&str; 3] = ["1", "4", "5"];
+/// Databases that come with every cluster (template0, template1, postgres) have numbers below it: FirstNormalObjectId of
+/// access/transam.h.
+const FIRST_OID: u32 = 16_384;
 /// Schemas of MySQL's own, which hold next to nothing.
 const OWN_SCHEMAS: [&str; 3] = ["performance_schema", "sys", "information_schema"];
 
@@ -143,8 +144,8 @@ impl Walk {
                 (!OWN_SCHEMAS.contains(&name.as_str())).then_some(name)
             }
             Layout::Postgresql if depth == 2 && folder.parent() == Some(&self.root.join("base")) => {
-                let oid = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))?;
-                (!OWN_OIDS.contains(&oid)).then(|| format!("oid-{oid}"))
+                let oid: u32 = name.to_str()?.parse().ok()?;
+                (oid >= FIRST_OID).then(|| format!("oid-{oid}"))
             }
             _ => None,
         }
@@ -204,7 +205,13 @@ mod tests {
     #[test]
     fn databases_of_postgresql_are_known_by_their_number() {
         let folder = Folder::new();
-        for (path, bytes) in [("base/16384/112", 5), ("base/5/112", 3), ("base/pgsql_tmp/1", 2), ("pg_wal/0001", 11)] {
+        for (path, bytes) in [
+            ("base/16384/112", 5),
+            ("base/5/112", 1),
+            ("base/13010/112", 2),
+            ("base/pgsql_tmp/1", 2),
+            ("pg_wal/0001", 11),
+        ] {
             write(&folder, path, bytes);
         }
         let (_, measured) = measured(&folder, Layout::Postgresql);
