@@ -230,16 +230,18 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_too_many_files_comes_to_an_end_in_slices_and_says_so() {
+    fn a_folder_with_too_many_files_comes_to_an_end_in_slices_and_has_no_size() {
         let folder = Folder::new();
-        for schema in 0..11 {
-            let schema = folder.path().join(format!("s{schema}"));
-            fs::create_dir(&schema).unwrap();
-            (0..10_000).for_each(|table| drop(fs::File::create(schema.join(format!("{table}.ibd"))).unwrap()));
+        for part in 0..4 {
+            let part = folder.path().join(format!("p{part}"));
+            fs::create_dir(&part).unwrap();
+            (0..5_100).for_each(|file| drop(fs::File::create(part.join(format!("{file}.ibd"))).unwrap()));
         }
-        let (slices, measured) = measured(&folder, Layout::Mysql);
-        assert!((8..=30).contains(&slices), "{slices}");
-        assert_eq!(measured.bytes, None);
-        assert!(measured.missing.unwrap().0.starts_with("more than 100000 files"));
+        let (slices, plain) = measured(&folder, Layout::Plain);
+        assert!((4..=6).contains(&slices), "{slices}");
+        assert!(plain.bytes.is_none() && plain.missing.is_none());
+        // Where schemas are told, more is looked at.
+        let (_, of_schemas) = measured(&folder, Layout::Mysql);
+        assert_eq!((of_schemas.bytes, of_schemas.schemas.len()), (Some(0), 4));
     }
 }
