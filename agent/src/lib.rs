@@ -5,6 +5,7 @@ pub mod config;
 pub mod databases;
 pub mod deliver;
 pub mod failures;
+pub mod fpm;
 pub mod host;
 pub mod kept;
 pub mod link;

@@ -3,8 +3,6 @@
 //! By reading only: nothing is run. The version is what the binary itself would say in its `X-Powered-By` header, which
 //! is compiled into it; the package database says where it comes from. A binary is read once, until it changes.
 
-mod ini;
-mod places;
 mod running;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,12 +13,13 @@ use std::path::{Path, PathBuf};
 use plumb_proto::model::{ColumnType, Value};
 use plumb_proto::untrusted::Untrusted;
 
+use crate::fpm::layout;
+use crate::fpm::places::{self, Sapi, parse_name};
 use crate::host::binary::{Finding, Mark};
 use crate::host::packages::{DATABASES, Package, PackagesError};
 use crate::host::{HostError, Identity, Kind, Meta, pattern};
 use crate::provenance::System;
 use crate::watcher::{Column, Look, Progress, Spec, Table, Watcher, minutes};
-use places::{Sapi, parse_name};
 use running::Running;
 
 /// The watcher `php`.
@@ -236,7 +235,7 @@ impl Php {
             (None, _) => {}
         }
         tell_package(look, begun, &key, &source, path);
-        match ini::find(look.host, path, sapi, &branch) {
+        match layout::ini(look.host, path, sapi, &branch) {
             Ok(Some(ini)) => look.fact(&PHP, &*key, &source, &[("ini", ini.into())]),
             Ok(None) => {}
             Err(error) => look.unknown(&PHP, &*key, "ini", &error, error.hint()),

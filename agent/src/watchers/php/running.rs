@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::places::{Sapi, parse_name};
+use crate::fpm::places::{Sapi, parse_name};
 use crate::host::grant::Right;
 use crate::host::{ErrorKind, Host};
 

@@ -14,7 +14,7 @@ const COMMON: [&str; 11] =
 
 /// How PHP is called (its server API).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Sapi {
+pub enum Sapi {
     /// The process manager for FastCGI.
     Fpm,
     /// The command line.
@@ -28,7 +28,9 @@ pub(super) enum Sapi {
 }
 
 impl Sapi {
-    pub(super) fn as_str(self) -> &'static str {
+    /// Its word, as it stands in keys.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Fpm => "fpm",
             Self::Cli => "cli",
@@ -40,7 +42,8 @@ impl Sapi {
 }
 
 /// What a file's name says: `php-fpm8.3`, `php83`, `lsphp`, `libphp8.3.so`. `None`: no name of a PHP.
-pub(super) fn parse_name(name: &OsStr) -> Option<(Sapi, Option<String>)> {
+#[must_use]
+pub fn parse_name(name: &OsStr) -> Option<(Sapi, Option<String>)> {
     let name = name.to_str()?;
     let (sapi, rest) = if let Some(rest) = name.strip_prefix("libphp") {
         (Sapi::Apache, rest.strip_suffix(".so")?)
@@ -65,7 +68,8 @@ pub(super) fn parse_name(name: &OsStr) -> Option<(Sapi, Option<String>)> {
 }
 
 /// `8.3` of `8.3.14`.
-pub(super) fn branch(version: &Untrusted) -> Option<String> {
+#[must_use]
+pub fn branch(version: &Untrusted) -> Option<String> {
     let mut parts = version.as_text()?.split('.');
     let digits = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let (major, minor) = (parts.next().filter(digits)?, parts.next()?);
@@ -74,7 +78,8 @@ pub(super) fn branch(version: &Untrusted) -> Option<String> {
 }
 
 /// The folder that an installation has for itself; `None` for the system's own folders.
-pub(super) fn prefix(path: &Path) -> Option<&Path> {
+#[must_use]
+pub fn prefix(path: &Path) -> Option<&Path> {
     let mut folder = path.parent()?;
     while folder.file_name().is_some_and(|name| COMMON.iter().any(|each| name == *each)) {
         folder = folder.parent()?;
@@ -83,11 +88,7 @@ pub(super) fn prefix(path: &Path) -> Option<&Path> {
 }
 
 /// Files in these folders that go by a name of PHP, all links replaced.
-pub(super) fn candidates(
-    host: &Host,
-    folders: &BTreeSet<PathBuf>,
-    failed: &mut dyn FnMut(HostError),
-) -> BTreeSet<PathBuf> {
+pub fn candidates(host: &Host, folders: &BTreeSet<PathBuf>, failed: &mut dyn FnMut(HostError)) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     for folder in folders {
         let mut links = Vec::new();

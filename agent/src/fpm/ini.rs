@@ -1,0 +1,234 @@
+//! The language of php.ini and php-fpm.conf (Zend/zend_ini_scanner.l of PHP's source), as far as settings are written in
+//! it: narrow and tolerant. A value that is not understood is unknown, and no other one is.
+
+/// Bytes of one name.
+const NAME: usize = 256;
+/// Bytes of one value.
+const VALUE: usize = 4 << 10;
+
+/// What stands for a value: itself, or why it cannot be told.
+pub type Value = Result<String, &'static str>;
+
+/// Hands every setting of a text to `each`: the section it stands in (empty before the first one), its name and its value.
+/// `environment` answers for `${NAME}`: what stands there, or `None` when that cannot be told.
+pub fn parse(text: &[u8], environment: &dyn Fn(&str) -> Option<String>, each: &mut dyn FnMut(&str, &str, Value)) {
+    let mut section = String::new();
+    let mut rest = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    while !rest.is_empty() {
+        let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let line = rest[..end].trim_ascii();
+        let next = rest.get(end + 1..).unwrap_or_default();
+        if let Some(name) = line.strip_prefix(b"[") {
+            let name = name.split(|byte| *byte == b']').next().unwrap_or_default();
+            section.clear();
+            section.push_str(&String::from_utf8_lossy(&name[..name.len().min(NAME)]));
+            rest = next;
+            continue;
+        }
+        let equals = line.iter().position(|byte| *byte == b'=');
+        let (Some(equals), false) = (equals, line.starts_with(b";") || line.starts_with(b"#")) else {
+            rest = next;
+            continue;
+        };
+        let name = line[..equals].trim_ascii();
+        // A text in quotes may go on behind the end of the line.
+        let start = rest.iter().position(|byte| *byte == b'=').map_or(rest.len(), |at| at + 1);
+        let (value, used) = value(&rest[start..], environment);
+        if let (Ok(name), true) = (std::str::from_utf8(name), name.len() <= NAME) {
+            each(&section, name, value);
+        }
+        rest = rest.get(start + used..).unwrap_or_default();
+    }
+}
+
+/// A value, and how many bytes it takes with the end of its line.
+fn value(text: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> (Value, usize) {
+    let line = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| end + 1);
+    let mut bytes: Vec<u8> = Vec::new();
+    let (mut at, mut quoted, mut wrong) = (0, false, None);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'\n' => {
+                at += 1;
+                break;
+            }
+            b';' => {
+                at += text[at..].iter().position(|byte| *byte == b'\n').map_or(text.len() - at, |end| end + 1);
+                break;
+            }
+            quote @ (b'"' | b'\'') => {
+                let blank = bytes.len() - bytes.trim_ascii_end().len();
+                if !quoted && bytes.len() == blank {
+                    bytes.clear(); // blanks in front
+                }
+                quoted = true;
+                match in_quotes(&text[at + 1..], *quote, &mut bytes, environment) {
+                    Some((used, known)) => {
+                        at += used + 1;
+                        wrong = wrong.or((!known).then_some(ENVIRONMENT));
+                    }
+                    None => return (Err("a quote is not closed"), line),
+                }
+            }
+            b'$' if text.get(at + 1) == Some(&b'{') => {
+                let known;
+                (at, known) = variable(text, at, &mut bytes, environment);
+                wrong = wrong.or((!known).then_some(ENVIRONMENT));
+            }
+            // What PHP reckons with: error_reporting = E_ALL & ~E_NOTICE
+            b'|' | b'&' | b'~' | b'!' | b'(' | b')' | b'{' | b'}' | b'^' => {
+                wrong = wrong.or(Some("an expression, which is not reckoned"));
+                at += 1;
+            }
+            other => {
+                bytes.push(*other);
+                at += 1;
+            }
+        }
+        if bytes.len() > VALUE {
+            wrong = Some("longer than is read");
+            bytes.truncate(VALUE);
+        }
+    }
+    if let Some(why) = wrong {
+        return (Err(why), at);
+    }
+    let Ok(text) = std::str::from_utf8(&bytes) else { return (Err("not UTF-8 text"), at) };
+    let text = if quoted { text.trim_end() } else { text.trim() };
+    let plain = !quoted;
+    let is = |words: &[&str]| plain && words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    let value = if is(&["true", "on", "yes"]) {
+        "1"
+    } else if is(&["false", "off", "no", "none", "null"]) {
+        ""
+    } else {
+        text
+    };
+    (Ok(value.to_owned()), at)
+}
+
+const ENVIRONMENT: &str = "it stands for a variable of the environment, which cannot be seen";
+
+/// A text in quotes, from behind the first one: bytes with the last one, and whether all of it is known.
+fn in_quotes(
+    text: &[u8],
+    quote: u8,
+    bytes: &mut Vec<u8>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Option<(usize, bool)> {
+    let (mut at, mut all) = (0, true);
+    while at <= VALUE {
+        match *text.get(at)? {
+            byte if byte == quote => return Some((at + 1, all)),
+            b'\\' if quote == b'"' && matches!(text.get(at + 1), Some(b'"' | b'\\' | b'\'')) => {
+                bytes.push(text[at + 1]);
+                at += 2;
+            }
+            b'$' if quote == b'"' && text.get(at + 1) == Some(&b'{') => {
+                let known;
+                (at, known) = variable(text, at, bytes, environment);
+                all &= known;
+            }
+            byte => {
+                bytes.push(byte);
+                at += 1;
+            }
+        }
+    }
+    None
+}
+
+/// `${NAME}` at a place: the place behind it, and whether it is known. PHP 8.3 and newer have `${NAME:-otherwise}`.
+fn variable(
+    text: &[u8],
+    at: usize,
+    bytes: &mut Vec<u8>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> (usize, bool) {
+    let inner = &text[at + 2..];
+    let Some(end) = inner.iter().take(NAME).position(|byte| matches!(byte, b'}' | b'\n')) else {
+        return (at + 2, false);
+    };
+    let name = String::from_utf8_lossy(&inner[..end]);
+    let (name, otherwise) = name.split_once(":-").map_or((&*name, None), |(name, rest)| (name, Some(rest.to_owned())));
+    match environment(name).map(|value| if value.is_empty() { otherwise.unwrap_or_default() } else { value }) {
+        Some(value) => {
+            bytes.extend_from_slice(value.as_bytes());
+            (at + end + 3, true)
+        }
+        None => (at + end + 3, false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn told(text: &[u8]) -> Vec<String> {
+        let mut lines = Vec::new();
+        let environment = |name: &str| match name {
+            "LIMIT" => Some("64M".to_owned()),
+            "NONE" => Some(String::new()),
+            _ => None,
+        };
+        parse(text, &environment, &mut |section, name, value| {
+            lines.push(format!("{section}|{name}|{}", value.unwrap_or_else(|why| format!("?{why}"))));
+        });
+        lines
+    }
+
+    #[test]
+    fn settings_are_read_with_sections_quotes_and_comments() {
+        let text = b"\xef\xbb\xbf; a comment\nmemory_limit = 128M ; more\n[opcache]\r\nopcache.enable=On\n # old = 1\n\
+            [PHP]\nerror_log = \"/var/log/a;b.log\" ; x\nopen_basedir = '/srv/a:/srv/b'\nempty =\nexpose_php = off\n\
+            both = \"a\\\"b\" \nmany = \"line one\nline two\"\nlast=7";
+        assert_eq!(
+            told(text),
+            [
+                "|memory_limit|128M",
+                "opcache|opcache.enable|1",
+                "PHP|error_log|/var/log/a;b.log",
+                "PHP|open_basedir|/srv/a:/srv/b",
+                "PHP|empty|",
+                "PHP|expose_php|",
+                "PHP|both|a\"b",
+                "PHP|many|line one\nline two",
+                "PHP|last|7",
+            ]
+        );
+    }
+
+    #[test]
+    fn variables_of_the_environment_stand_for_what_they_hold_if_that_can_be_told() {
+        assert_eq!(
+            told(b"a = ${LIMIT}\nb = \"x${LIMIT}y\"\nc = ${SECRET}\nd = ${NONE:-5}\ne = '${LIMIT}'\n"),
+            ["|a|64M", "|b|x64My", &format!("|c|?{ENVIRONMENT}"), "|d|5", "|e|${LIMIT}",]
+        );
+    }
+
+    #[test]
+    fn what_is_not_understood_is_unknown_and_nothing_else_is() {
+        assert_eq!(
+            told(b"a = \"open\nb = 1\nc = E_ALL & ~E_NOTICE\nd = \xff\xfe\ne = 2\n\xff = 3\n"),
+            [
+                "|a|?a quote is not closed",
+                "|b|1",
+                "|c|?an expression, which is not reckoned",
+                "|d|?not UTF-8 text",
+                "|e|2"
+            ]
+        );
+        let long = [&b"a = "[..], &vec![b'x'; 5_000], b"\nb = 1\n"].concat();
+        assert_eq!(told(&long), ["|a|?longer than is read", "|b|1"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_survived(bytes: Vec<u8>, text in "[a${}\"'=;\\[\\]\n ]{0,80}") {
+            told(&bytes);
+            told(text.as_bytes());
+        }
+    }
+}
