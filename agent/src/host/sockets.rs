@@ -2,6 +2,7 @@
 //! Documentation/networking/proc_net_tcp.rst), and what an address means.
 
 mod diag;
+mod local;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
@@ -75,6 +76,8 @@ pub struct Socket {
     pub uid: u32,
     /// Its number: `/proc/PID/fd` names it.
     pub inode: u64,
+    /// Connections that wait until the program takes them (TCP), or bytes (UDP).
+    pub waiting: u32,
 }
 
 impl Socket {
@@ -152,10 +155,12 @@ fn parse(line: &[u8], protocol: &'static str) -> Option<(u8, Socket)> {
     let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace().skip(1);
     let (address, port) = words.next()?.split_once(':')?;
     let state = u8::from_str_radix(words.nth(1)?, 16).ok()?;
-    let uid = words.nth(3)?.parse().ok()?;
+    let (_, waiting) = words.next()?.split_once(':')?;
+    let waiting = u32::from_str_radix(waiting, 16).ok()?;
+    let uid = words.nth(2)?.parse().ok()?;
     let inode = words.nth(1)?.parse().ok()?;
     let port = u16::from_str_radix(port, 16).ok()?;
-    Some((state, Socket { protocol, address: hexadecimal(address)?, port, uid, inode }))
+    Some((state, Socket { protocol, address: hexadecimal(address)?, port, uid, inode, waiting }))
 }
 
 /// An address as words of 32 bits in the machine's own byte order.

@@ -1,4 +1,4 @@
-//! Listening TCP sockets, asked of the kernel (sock_diag(7)). It goes through the listening sockets only; behind the last
+//! Questions to the kernel about sockets (sock_diag(7)), and listening TCP sockets as it tells them. It goes through the listening sockets only; behind the last
 //! of them /proc/net/tcp goes through the whole table of connections, which costs milliseconds also while it is empty.
 
 use std::io::{Error, ErrorKind, Read, Result};
@@ -25,39 +25,49 @@ const BY_FAMILY: u16 = 20;
 /// # Errors
 /// The kernel has no such interface, or does not let us ask.
 pub(super) fn listening(family: i32, sockets: &mut Vec<Socket>) -> Result<()> {
+    let family = u8::try_from(family).map_err(Error::other)?;
+    let mut wanted = vec![family, libc::IPPROTO_TCP.to_ne_bytes()[0], 0, 0];
+    wanted.extend((1_u32 << LISTEN).to_ne_bytes());
+    wanted.resize(REQUEST, 0); // any address and port
+    ask(&wanted, &mut |message| {
+        sockets.push(socket(message)?);
+        Some(sockets.len() < SOCKETS)
+    })
+}
+
+/// Asks for all sockets that a request describes, and hands each answer to `each`: `Some(false)` is enough, `None` means
+/// that it makes no sense.
+pub(super) fn ask(wanted: &[u8], each: &mut dyn FnMut(&[u8]) -> Option<bool>) -> Result<()> {
     let kernel = socket2::Socket::new(
         Domain::from(libc::AF_NETLINK),
         Type::DGRAM.cloexec(),
         Some(Protocol::from(libc::NETLINK_SOCK_DIAG)),
     )?;
     kernel.set_read_timeout(Some(PATIENCE))?;
-    kernel.send(&request(u8::try_from(family).map_err(Error::other)?))?;
+    kernel.send(&request(wanted))?;
     let mut buffer = vec![0; BUFFER];
-    while sockets.len() < SOCKETS {
+    loop {
         let length = (&kernel).read(&mut buffer)?;
-        if take(buffer.get(..length).unwrap_or_default(), sockets)? {
+        if take(buffer.get(..length).unwrap_or_default(), each)? {
             return Ok(());
         }
     }
-    Ok(())
 }
 
-/// All sockets of a family that listen.
-fn request(family: u8) -> Vec<u8> {
+/// A question about all that there are.
+fn request(wanted: &[u8]) -> Vec<u8> {
     let flags = u16::try_from(libc::NLM_F_REQUEST | libc::NLM_F_DUMP).unwrap_or_default();
-    let length = u32::try_from(HEADER + REQUEST).unwrap_or_default();
+    let length = u32::try_from(HEADER + wanted.len()).unwrap_or_default();
     let mut bytes = length.to_ne_bytes().to_vec();
     bytes.extend(BY_FAMILY.to_ne_bytes());
     bytes.extend(flags.to_ne_bytes());
     bytes.extend([0; 8]); // number and sender: there is one question on this socket
-    bytes.extend([family, libc::IPPROTO_TCP.to_ne_bytes()[0], 0, 0]);
-    bytes.extend((1_u32 << LISTEN).to_ne_bytes());
-    bytes.resize(HEADER + REQUEST, 0); // any address and port
+    bytes.extend(wanted);
     bytes
 }
 
-/// Takes the messages of one answer. `true`: it was the last.
-fn take(mut bytes: &[u8], sockets: &mut Vec<Socket>) -> Result<bool> {
+/// Takes the messages of one answer. `true`: it was the last that is needed.
+fn take(mut bytes: &[u8], each: &mut dyn FnMut(&[u8]) -> Option<bool>) -> Result<bool> {
     while !bytes.is_empty() {
         let damaged = || Error::from(ErrorKind::InvalidData);
         let number = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes);
@@ -73,8 +83,11 @@ fn take(mut bytes: &[u8], sockets: &mut Vec<Socket>) -> Result<bool> {
                 let code = message.get(..4).and_then(|bytes| bytes.try_into().ok()).map(i32::from_ne_bytes);
                 return Err(code.map_or_else(damaged, |code| Error::from_raw_os_error(code.saturating_neg())));
             }
-            _ if sockets.len() < SOCKETS => sockets.push(socket(message).ok_or_else(damaged)?),
-            _ => return Ok(true),
+            _ => {
+                if !each(message).ok_or_else(damaged)? {
+                    return Ok(true);
+                }
+            }
         }
         // messages begin at multiples of four (NLMSG_ALIGN)
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
@@ -92,7 +105,8 @@ fn socket(message: &[u8]) -> Option<Socket> {
         _ => return None,
     };
     let port = u16::from_be_bytes([message[4], message[5]]);
-    Some(Socket { protocol: "tcp", address, port, uid: number(64)?, inode: number(68)?.into() })
+    let (waiting, uid, inode) = (number(56)?, number(64)?, number(68)?.into());
+    Some(Socket { protocol: "tcp", address, port, uid, inode, waiting })
 }
 
 #[cfg(test)]
@@ -119,8 +133,8 @@ mod tests {
             listening(family, &mut sockets).unwrap();
             let ours: Vec<_> = sockets.into_iter().filter(|each| each.port == local.port()).collect();
             let uid = nix::unistd::getuid().as_raw();
-            let expected =
-                Socket { protocol: "tcp", address: local.ip(), port: local.port(), uid, inode: inode(&listener) };
+            let (address, port, inode) = (local.ip(), local.port(), inode(&listener));
+            let expected = Socket { protocol: "tcp", address, port, uid, inode, waiting: 1 };
             assert_eq!(ours, [expected]);
         }
     }
@@ -132,16 +146,16 @@ mod tests {
         answer.extend(2_u16.to_ne_bytes());
         answer.extend([0; 10]);
         answer.extend((-libc::ENOENT).to_ne_bytes());
-        let error = take(&answer, &mut Vec::new()).unwrap_err();
+        let error = take(&answer, &mut |_| Some(true)).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
     }
 
     proptest! {
         #[test]
         fn an_answer_of_any_bytes_is_survived(bytes: Vec<u8>, length in 0_u32..200) {
-            let _ = take(&bytes, &mut Vec::new());
+            let _ = take(&bytes, &mut |message| socket(message).map(|_| true));
             let whole = [&length.to_ne_bytes()[..], &20_u16.to_ne_bytes(), &bytes].concat();
-            let _ = take(&whole, &mut Vec::new());
+            let _ = take(&whole, &mut |message| socket(message).map(|_| true));
         }
     }
 }
