@@ -46,6 +46,8 @@ pub struct Pool {
     pub values: BTreeMap<String, String>,
     /// Directives whose value cannot be told, and why.
     pub unknown: BTreeMap<String, &'static str>,
+    /// Tells whether any other directive of it has changed.
+    pub other: u64,
     /// Its place in [`Pools::instances`].
     pub instance: usize,
 }

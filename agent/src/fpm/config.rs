@@ -1,9 +1,10 @@
 //! Reads php-fpm.conf and what it includes, as fpm_conf.c of PHP's source does. Whoever runs a site may write parts of it,
 //! so all of it has an end.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use plumb_proto::time::Timestamp;
 
 use super::{Instance, MAX_POOLS, Pool, Pools, comparable, ini, settings};
 use crate::host::pattern::{expand_within, matches};
@@ -21,22 +22,20 @@ const DEPTH: usize = 5;
 const LOOKED_AT: usize = 20_000;
 /// Directives that are kept of one pool.
 const DIRECTIVES: usize = 128;
-/// Bytes of the environment of a master.
-const ENVIRONMENT: usize = 128 << 10;
 
 /// What is known of a pool while files are read.
 #[derive(Default)]
 struct Draft {
     config: PathBuf,
-    changed: Option<plumb_proto::time::Timestamp>,
+    changed: Option<Timestamp>,
     values: BTreeMap<String, String>,
     unknown: BTreeMap<String, &'static str>,
+    other: u64,
 }
 
 struct Reading<'a> {
     host: &'a Host,
     base: PathBuf,
-    environment: Environment<'a>,
     /// By name, in the order in which they are met.
     drafts: Vec<(String, Draft)>,
     places: BTreeMap<String, usize>,
@@ -58,11 +57,6 @@ pub(super) fn read(host: &Host, at: usize, found: &mut Pools) {
     let mut reading = Reading {
         host,
         base: base(&instance.binary),
-        environment: Environment {
-            host,
-            pid: instance.master.as_ref().map(|master| master.pid),
-            text: OnceCell::new(),
-        },
         drafts: Vec::new(),
         places: BTreeMap::new(),
         section: String::new(),
@@ -102,7 +96,7 @@ fn base(binary: &Path) -> PathBuf {
 }
 
 fn pool(host: &Host, (at, instance): (usize, &Instance), base: &Path, name: String, draft: Draft) -> Pool {
-    let Draft { config, changed, mut values, unknown } = draft;
+    let Draft { config, changed, mut values, unknown, other } = draft;
     for value in values.values_mut() {
         if value.contains("$pool") {
             *value = value.replace("$pool", &name);
@@ -130,6 +124,7 @@ fn pool(host: &Host, (at, instance): (usize, &Instance), base: &Path, name: Stri
         changed,
         values,
         unknown,
+        other,
         instance: at,
         name,
     }
@@ -147,17 +142,29 @@ impl Reading<'_> {
         file.read_into(FILE.min(self.bytes), &mut text)?;
         self.bytes -= text.len();
         let mut entries = Vec::new();
-        ini::parse(&text, &|name| self.environment.get(name), &mut |section, name, value| {
-            if wanted(name) && entries.len() < MAX_POOLS * DIRECTIVES {
-                entries.push((section.to_owned(), name.to_owned(), value));
+        ini::parse(&text, &mut |section, name, value| {
+            if entries.len() < MAX_POOLS * DIRECTIVES {
+                // What a pool puts into the environment of a site may be a secret: of that is known that it changed.
+                let entry =
+                    if wanted(name) { Ok((name.to_owned(), value)) } else { Err(settings::digest(name, &value)) };
+                entries.push((section.to_owned(), entry));
             }
         });
         drop(text);
-        for (section, name, value) in entries {
+        for (section, entry) in entries {
             // Before its first section, an included file goes on in the one of the file that includes it.
             if !section.is_empty() {
                 self.section = section;
             }
+            let (name, value) = match entry {
+                Ok(entry) => entry,
+                Err(digest) => {
+                    if let Some(draft) = self.draft(path, changed) {
+                        draft.other = draft.other.rotate_left(1) ^ digest;
+                    }
+                    continue;
+                }
+            };
             match (name.as_str(), value) {
                 ("include", Ok(pattern)) => self.include(path, &pattern, depth),
                 ("include", Err(why)) => self.problems.push(ErrorKind::Io(why).at(path)),
@@ -172,13 +179,13 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// A directive of the pool whose section it stands in.
-    fn take(&mut self, path: &Path, changed: plumb_proto::time::Timestamp, name: String, value: ini::Value) {
+    /// The pool whose section is read; `None`: there is no room for it.
+    fn draft(&mut self, path: &Path, changed: Timestamp) -> Option<&mut Draft> {
         let at = match self.places.get(&self.section) {
             Some(at) => *at,
             None if self.drafts.len() >= self.room => {
                 self.full = true;
-                return;
+                return None;
             }
             None => {
                 self.places.insert(self.section.clone(), self.drafts.len());
@@ -186,8 +193,14 @@ impl Reading<'_> {
                 self.drafts.len() - 1
             }
         };
-        let Some((_, draft)) = self.drafts.get_mut(at) else { return };
+        let (_, draft) = self.drafts.get_mut(at)?;
         draft.changed = draft.changed.max(Some(changed));
+        Some(draft)
+    }
+
+    /// A directive of the pool whose section it stands in.
+    fn take(&mut self, path: &Path, changed: Timestamp, name: String, value: ini::Value) {
+        let Some(draft) = self.draft(path, changed) else { return };
         if draft.values.len() + draft.unknown.len() >= DIRECTIVES {
             return;
         }
@@ -246,7 +259,7 @@ impl Reading<'_> {
     }
 }
 
-/// The directives that are kept: what a pool puts into the environment of a site may be a secret.
+/// The directives that are kept.
 fn wanted(name: &str) -> bool {
     match name.split_once('[') {
         None => true,
@@ -254,22 +267,5 @@ fn wanted(name: &str) -> bool {
             let php = ["php_value", "php_flag", "php_admin_value", "php_admin_flag"].contains(&kind);
             php && settings::is_known(rest.trim_end_matches(']'))
         }
-    }
-}
-
-/// The environment of a master, read when the first variable is asked for.
-struct Environment<'a> {
-    host: &'a Host,
-    pid: Option<u32>,
-    text: OnceCell<Option<Vec<u8>>>,
-}
-
-impl Environment<'_> {
-    fn get(&self, name: &str) -> Option<String> {
-        let read = || self.host.read(format!("/proc/{}/environ", self.pid?), ENVIRONMENT).ok();
-        let text = self.text.get_or_init(read).as_ref()?;
-        let mut lines = text.split(|byte| *byte == 0).filter_map(|line| line.strip_prefix(name.as_bytes()));
-        let value = lines.find_map(|rest| rest.strip_prefix(b"="));
-        value.map_or(Some(String::new()), |value| String::from_utf8(value.to_vec()).ok())
     }
 }

@@ -10,8 +10,8 @@ const VALUE: usize = 4 << 10;
 pub type Value = Result<String, &'static str>;
 
 /// Hands every setting of a text to `each`: the section it stands in (empty before the first one), its name and its value.
-/// `environment` answers for `${NAME}`: what stands there, or `None` when that cannot be told.
-pub fn parse(text: &[u8], environment: &dyn Fn(&str) -> Option<String>, each: &mut dyn FnMut(&str, &str, Value)) {
+/// What stands for a variable of the environment is unknown: FPM writes its title over the place where the kernel shows it.
+pub fn parse(text: &[u8], each: &mut dyn FnMut(&str, &str, Value)) {
     let mut section = String::new();
     let mut rest = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     while !rest.is_empty() {
@@ -33,7 +33,7 @@ pub fn parse(text: &[u8], environment: &dyn Fn(&str) -> Option<String>, each: &m
         let name = line[..equals].trim_ascii();
         // A text in quotes may go on behind the end of the line.
         let start = rest.iter().position(|byte| *byte == b'=').map_or(rest.len(), |at| at + 1);
-        let (value, used) = value(&rest[start..], environment);
+        let (value, used) = value(&rest[start..]);
         if let (Ok(name), true) = (std::str::from_utf8(name), name.len() <= NAME) {
             each(&section, name, value);
         }
@@ -42,7 +42,7 @@ pub fn parse(text: &[u8], environment: &dyn Fn(&str) -> Option<String>, each: &m
 }
 
 /// A value, and how many bytes it takes with the end of its line.
-fn value(text: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> (Value, usize) {
+fn value(text: &[u8]) -> (Value, usize) {
     let line = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| end + 1);
     let mut bytes: Vec<u8> = Vec::new();
     let (mut at, mut quoted, mut wrong) = (0, false, None);
@@ -62,7 +62,7 @@ fn value(text: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> (Value, u
                     bytes.clear(); // blanks in front
                 }
                 quoted = true;
-                match in_quotes(&text[at + 1..], *quote, &mut bytes, environment) {
+                match in_quotes(&text[at + 1..], *quote, &mut bytes) {
                     Some((used, known)) => {
                         at += used + 1;
                         wrong = wrong.or((!known).then_some(ENVIRONMENT));
@@ -71,9 +71,9 @@ fn value(text: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> (Value, u
                 }
             }
             b'$' if text.get(at + 1) == Some(&b'{') => {
-                let known;
-                (at, known) = variable(text, at, &mut bytes, environment);
-                wrong = wrong.or((!known).then_some(ENVIRONMENT));
+                wrong = wrong.or(Some(ENVIRONMENT));
+                at += text[at..].iter().position(|byte| matches!(byte, b'}' | b'\n')).unwrap_or(1).max(1);
+                at += usize::from(text.get(at) == Some(&b'}'));
             }
             // What PHP reckons with: error_reporting = E_ALL & ~E_NOTICE
             b'|' | b'&' | b'~' | b'!' | b'(' | b')' | b'{' | b'}' | b'^' => {
@@ -110,12 +110,7 @@ fn value(text: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> (Value, u
 const ENVIRONMENT: &str = "it stands for a variable of the environment, which cannot be seen";
 
 /// A text in quotes, from behind the first one: bytes with the last one, and whether all of it is known.
-fn in_quotes(
-    text: &[u8],
-    quote: u8,
-    bytes: &mut Vec<u8>,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Option<(usize, bool)> {
+fn in_quotes(text: &[u8], quote: u8, bytes: &mut Vec<u8>) -> Option<(usize, bool)> {
     let (mut at, mut all) = (0, true);
     while at <= VALUE {
         match *text.get(at)? {
@@ -124,40 +119,14 @@ fn in_quotes(
                 bytes.push(text[at + 1]);
                 at += 2;
             }
-            b'$' if quote == b'"' && text.get(at + 1) == Some(&b'{') => {
-                let known;
-                (at, known) = variable(text, at, bytes, environment);
-                all &= known;
-            }
             byte => {
+                all &= !(quote == b'"' && byte == b'$' && text.get(at + 1) == Some(&b'{'));
                 bytes.push(byte);
                 at += 1;
             }
         }
     }
     None
-}
-
-/// `${NAME}` at a place: the place behind it, and whether it is known. PHP 8.3 and newer have `${NAME:-otherwise}`.
-fn variable(
-    text: &[u8],
-    at: usize,
-    bytes: &mut Vec<u8>,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> (usize, bool) {
-    let inner = &text[at + 2..];
-    let Some(end) = inner.iter().take(NAME).position(|byte| matches!(byte, b'}' | b'\n')) else {
-        return (at + 2, false);
-    };
-    let name = String::from_utf8_lossy(&inner[..end]);
-    let (name, otherwise) = name.split_once(":-").map_or((&*name, None), |(name, rest)| (name, Some(rest.to_owned())));
-    match environment(name).map(|value| if value.is_empty() { otherwise.unwrap_or_default() } else { value }) {
-        Some(value) => {
-            bytes.extend_from_slice(value.as_bytes());
-            (at + end + 3, true)
-        }
-        None => (at + end + 3, false),
-    }
 }
 
 #[cfg(test)]
@@ -168,12 +137,7 @@ mod tests {
 
     fn told(text: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
-        let environment = |name: &str| match name {
-            "LIMIT" => Some("64M".to_owned()),
-            "NONE" => Some(String::new()),
-            _ => None,
-        };
-        parse(text, &environment, &mut |section, name, value| {
+        parse(text, &mut |section, name, value| {
             lines.push(format!("{section}|{name}|{}", value.unwrap_or_else(|why| format!("?{why}"))));
         });
         lines
@@ -201,10 +165,16 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_the_environment_stand_for_what_they_hold_if_that_can_be_told() {
+    fn variables_of_the_environment_are_unknown() {
         assert_eq!(
-            told(b"a = ${LIMIT}\nb = \"x${LIMIT}y\"\nc = ${SECRET}\nd = ${NONE:-5}\ne = '${LIMIT}'\n"),
-            ["|a|64M", "|b|x64My", &format!("|c|?{ENVIRONMENT}"), "|d|5", "|e|${LIMIT}",]
+            told(b"a = ${LIMIT}\nb = \"x${LIMIT}y\"\nc = '${LIMIT}'\nd = ${OPEN\ne = /a$b\n"),
+            [
+                &format!("|a|?{ENVIRONMENT}"),
+                &format!("|b|?{ENVIRONMENT}"),
+                "|c|${LIMIT}",
+                &format!("|d|?{ENVIRONMENT}"),
+                "|e|/a$b"
+            ]
         );
     }
 

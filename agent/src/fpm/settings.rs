@@ -54,8 +54,10 @@ pub struct Configured {
     pub values: Values,
     /// Names of the extensions that they load, in small letters, without `.so`.
     pub extensions: BTreeSet<String>,
-    /// When the newest of them was changed.
-    pub changed: Option<Timestamp>,
+    /// When the newest of them was changed, and which that is.
+    pub changed: Option<(Timestamp, PathBuf)>,
+    /// Tells whether any other setting has changed.
+    pub other: u64,
     /// What could not be read.
     pub problems: Vec<HostError>,
     /// php.ini and the folder of the others.
@@ -91,7 +93,10 @@ impl Configured {
         }
         let mut text = Vec::new();
         let read = host.open(path).and_then(|mut file| {
-            self.changed = self.changed.max(Some(file.meta().identity.modified()));
+            let changed = file.meta().identity.modified();
+            if self.changed.as_ref().is_none_or(|(newest, _)| *newest < changed) {
+                self.changed = Some((changed, path.to_owned()));
+            }
             file.read_into(FILE, &mut text)
         });
         match read {
@@ -99,8 +104,7 @@ impl Configured {
             Err(error) if error.is_absent() => return, // gone since, or a link to what is gone
             Err(error) => return self.unreadable(error),
         }
-        // What php.ini sets by environment depends on who starts it.
-        ini::parse(&text, &|_| None, &mut |section, name, value| {
+        ini::parse(&text, &mut |section, name, value| {
             // Sections are words for people but for these two, which hold for some requests only.
             let some = ["PATH=", "HOST="];
             if !some.iter().any(|start| section.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(start))) {
@@ -118,7 +122,9 @@ impl Configured {
         }
         if let Some((known, _)) = KNOWN.iter().find(|(known, _)| *known == name) {
             self.values.insert(known, value.map_err(str::to_owned));
+            return;
         }
+        self.other = self.other.rotate_left(1) ^ digest(name, &value);
     }
 
     /// What it sets may be anything.
@@ -154,6 +160,15 @@ impl Configured {
         }
         values
     }
+}
+
+/// A number that another name or value almost surely has not (FNV-1a): it is kept, so it must stay the same from one release
+/// to the next.
+#[must_use]
+pub fn digest(name: &str, value: &ini::Value) -> u64 {
+    let (Ok(text) | Err(text)) = value.as_deref().map_err(|why| *why);
+    let bytes = name.bytes().chain([0]).chain(text.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The name of an extension by the name or path of its file, such as `/usr/lib/php/20220829/redis.so`.

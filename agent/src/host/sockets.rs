@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::error::ErrorKind;
 use super::{Host, HostError};
+pub use local::Visitors;
 
 /// Bytes of one of the tables that are read; of TCP only its head is, where the listening sockets stand.
 const TABLE: u64 = 8 << 20;

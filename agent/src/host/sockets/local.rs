@@ -1,5 +1,6 @@
 //! How many wait at UNIX sockets, asked of the kernel (sock_diag(7)): /proc/net/unix does not tell it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -15,35 +16,61 @@ const SHOW: u32 = 0x01 | 0x10;
 /// How answers are marked: UNIX_DIAG_NAME and UNIX_DIAG_RQLEN.
 const NAME: u16 = 0;
 const QUEUE: u16 = 4;
+/// Where the state stands in an answer, and what it is of a connection (the kernel's include/net/tcp_states.h).
+const STATE: usize = 2;
+const ESTABLISHED: u8 = 1;
+
+/// Who has connected to a UNIX socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Visitors {
+    /// Connections that wait until the program takes them.
+    pub waiting: u32,
+    /// Connections that it has taken and not closed, if that was asked for.
+    pub taken: u32,
+}
 
 impl Host {
-    /// The listening UNIX sockets of the agent's network namespace whose path is `wanted`, each with the number of connections
-    /// that wait until the program takes them (`rqueue` of a listening socket, net/unix/diag.c of the kernel). A path may come
-    /// twice: with a socket that is not there any more, but is still listened on.
+    /// The listening UNIX sockets of the agent's network namespace whose path is `wanted` (`rqueue` of a listening socket,
+    /// net/unix/diag.c of the kernel); with `taken`, also the connections of each, which bear its path.
     ///
     /// # Errors
     /// The kernel has no such interface (it was built without CONFIG_UNIX_DIAG). Under a staged root nobody is asked.
-    pub fn waiting(&self, wanted: &dyn Fn(&Path) -> bool) -> Result<Vec<(PathBuf, u32)>, HostError> {
+    pub fn visitors(
+        &self,
+        wanted: &dyn Fn(&Path) -> bool,
+        taken: bool,
+    ) -> Result<BTreeMap<PathBuf, Visitors>, HostError> {
         let here = Path::new("UNIX sockets");
         if !self.is_live() {
             return Err(ErrorKind::Io("asked of the kernel, which is not done under --root").at(here));
         }
+        let states = (1_u32 << LISTEN) | if taken { 1 << ESTABLISHED } else { 0 };
         let mut request = vec![libc::AF_UNIX.to_ne_bytes()[0], 0, 0, 0];
-        request.extend((1_u32 << LISTEN).to_ne_bytes());
+        request.extend(states.to_ne_bytes());
         request.extend([0; 4]); // no certain one
         request.extend(SHOW.to_ne_bytes());
         request.resize(REQUEST, 0);
-        let mut found = Vec::new();
+        let mut listening: BTreeMap<PathBuf, u32> = BTreeMap::new();
+        let mut connections: BTreeMap<PathBuf, u32> = BTreeMap::new();
         let asked = diag::ask(&request, &mut |message| {
-            if let Some((path, waiting)) = socket(message)?
+            if let Some((path, queue)) = socket(message)?
                 && wanted(&path)
             {
-                found.push((path, waiting));
+                match message.get(STATE) {
+                    // One path may come twice: with a socket that is not there any more, but is still listened on.
+                    Some(&LISTEN) => *listening.entry(path).or_default() += queue,
+                    _ => *connections.entry(path).or_default() += 1,
+                }
             }
-            Some(found.len() < SOCKETS)
+            Some(listening.len() < SOCKETS)
         });
         asked.map_err(|error| ErrorKind::from_io(&error).at(here))?;
-        Ok(found)
+        // The kernel does not tell of connections that nobody has taken yet: these have no inode.
+        let visitors = |(path, waiting): (PathBuf, u32)| {
+            let taken = connections.get(&path).copied().unwrap_or_default();
+            (path, Visitors { waiting, taken })
+        };
+        Ok(listening.into_iter().map(visitors).collect())
     }
 }
 
@@ -88,19 +115,23 @@ mod tests {
         let listener = UnixListener::bind(&path).unwrap();
         let _other = UnixListener::bind(folder.path().join("other.sock")).unwrap();
         let host = Host::new("/", Arc::new(SystemClock::new()));
-        let waiting = || host.waiting(&|each| each == path).unwrap();
-        assert_eq!(waiting(), [(path.clone(), 0)]);
+        let visitors = |taken| {
+            let found = host.visitors(&|each| each == path, taken).unwrap();
+            found.into_iter().map(|(path, each)| (path, each.waiting, each.taken)).collect::<Vec<_>>()
+        };
+        assert_eq!(visitors(true), [(path.clone(), 0, 0)]);
         let _connections: Vec<_> = (0..3).map(|_| UnixStream::connect(&path).unwrap()).collect();
-        assert_eq!(waiting(), [(path.clone(), 3)]);
+        assert_eq!(visitors(true), [(path.clone(), 3, 0)]);
         let _taken = listener.accept().unwrap();
-        assert_eq!(waiting(), [(path.clone(), 2)]);
+        assert_eq!(visitors(true), [(path.clone(), 2, 1)]);
+        assert_eq!(visitors(false), [(path.clone(), 2, 0)]);
     }
 
     #[test]
     fn below_a_root_nobody_is_asked() {
         let folder = Folder::new();
         let host = Host::new(folder.path(), Arc::new(SystemClock::new()));
-        let error = host.waiting(&|_| true).unwrap_err();
+        let error = host.visitors(&|_| true, false).unwrap_err();
         assert_eq!(error.to_string(), "UNIX sockets: asked of the kernel, which is not done under --root");
     }
 
