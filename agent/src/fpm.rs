@@ -10,10 +10,11 @@ pub mod layout;
 pub mod places;
 pub mod settings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use plumb_proto::time::Timestamp;
 
@@ -120,6 +121,12 @@ impl Pools {
             self.pools.iter().find(everywhere)
         })
     }
+}
+
+/// True when a master runs that is none of `known`.
+#[must_use]
+pub fn has_other_masters(host: &Host, known: &BTreeSet<u32>, max_age: Duration) -> bool {
+    find::has_other_masters(host, known, max_age)
 }
 
 /// Folders in which configuration of FPM may come to lie, or a new installation of it: to be watched.

@@ -3,6 +3,7 @@
 //!
 //! A watcher looks at what *is*; a file event only brings the look forward, so a lost event costs time, never truth.
 
+mod again;
 mod stored;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -21,6 +22,7 @@ use serde::de::DeserializeOwned;
 
 use crate::host::Host;
 use crate::kept::Kept;
+pub use again::Again;
 pub use stored::Stored;
 
 /// A column of a table.

@@ -1,5 +1,6 @@
 //! Finds the configurations of FPM: those of masters that run, and those in the places that each layout has for them.
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,10 +43,9 @@ const KNOWN: [(&str, &str); 14] = [
 
 /// Folders in which configuration may come to lie: to be watched.
 pub(super) fn folders() -> impl Iterator<Item = PathBuf> {
-    KNOWN.iter().map(|(pattern, _)| match Path::new(pattern).parent() {
-        Some(folder) if !pattern.contains('*') && folder != Path::new("/etc") => folder.to_owned(),
-        _ => fixed_part(pattern),
-    })
+    let folders = KNOWN.iter().map(|(pattern, _)| fixed_part(pattern));
+    // In /etc itself too much changes that is nobody's configuration here.
+    folders.filter(|folder| folder != Path::new("/etc"))
 }
 
 /// Adds all instances, sorted by the path of their configuration.
@@ -145,6 +145,19 @@ fn masters(host: &Host, found: &mut Pools) -> Vec<(PathBuf, PathBuf, Master)> {
         }
     }
     all
+}
+
+/// See [`super::has_other_masters`]. Workers are told apart by their title, which is asked of few: most are children.
+pub(super) fn has_other_masters(host: &Host, known: &BTreeSet<u32>, max_age: Duration) -> bool {
+    let Ok(processes) = host.processes(max_age) else { return false };
+    let mut new = processes.iter().filter(|process| {
+        let exe = process.exe.as_ref().ok().and_then(|exe| exe.path.file_name()).and_then(parse_name);
+        exe.is_some_and(|(sapi, _)| sapi == Sapi::Fpm) && !known.contains(&process.pid)
+    });
+    new.any(|process| {
+        let is_child = host.birth(process.pid).is_ok_and(|birth| known.contains(&birth.parent));
+        !is_child && configured(host, process.pid).is_some() && host.is_of_the_host(process.pid)
+    })
 }
 
 /// The path in the title of a master. `None`: it is none.

@@ -164,6 +164,18 @@ impl Host {
         birth().ok_or_else(|| ErrorKind::Io("not understood").at(path.as_ref()))
     }
 
+    /// True when a process is in the network namespace that the agent sees (network_namespaces(7)), or that cannot be told.
+    #[must_use]
+    pub fn shares_network(&self, pid: u32) -> bool {
+        let space = |pid: u32| self.read_link(format!("/proc/{pid}/ns/net"));
+        // On a host in a folder the agent is nobody: what the first process sees is the host's.
+        let own = if self.is_live() { std::process::id() } else { 1 };
+        match (space(own), space(pid)) {
+            (Ok(own), Ok(other)) => own == other,
+            _ => true,
+        }
+    }
+
     /// True when a process is one of the host's own, not of a container: it is numbered among the processes that process 1
     /// sees (pid_namespaces(7)) or, where nobody may look into that one, that the agent sees. Mounts of its own say nothing:
     /// systemd gives them to sandboxed services. When it cannot be told, it is taken to be so: a container that can hide it

@@ -2,31 +2,43 @@
 //!
 //! By reading only: nothing is run. The version is what the binary itself would say in its `X-Powered-By` header, which
 //! is compiled into it; the package database says where it comes from. A binary is read once, until it changes.
+//!
+//! All of that is gone through every ten minutes, when something has woken the watcher, and when a master of FPM has started
+//! or ended. The looks in between tell it again, and are at the workers and queues of pools only.
 
+mod loaded;
+mod pools;
 mod running;
+mod saturation;
+mod table;
+mod workers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use plumb_proto::model::{ColumnType, Value};
+use plumb_proto::model::Value;
 use plumb_proto::untrusted::Untrusted;
 
 use crate::fpm::layout;
 use crate::fpm::places::{self, Sapi, parse_name};
+use crate::fpm::settings::Configured;
 use crate::host::binary::{Finding, Mark};
 use crate::host::packages::{DATABASES, Package, PackagesError};
 use crate::host::{HostError, Identity, Kind, Meta, pattern};
 use crate::provenance::System;
-use crate::watcher::{Column, Look, Progress, Spec, Table, Watcher, minutes};
+use crate::watcher::{Again, Look, Progress, Spec, Watcher, minutes, seconds};
+use pools::Pools;
 use running::Running;
+use table::{PHP, PHP_POOL};
 
 /// The watcher `php`.
 pub const SPEC: Spec = Spec::new::<Php>(
     "php",
-    minutes(10),
-    &[&PHP],
+    seconds(5),
+    &[&PHP, &PHP_POOL],
     r#"
 # Folders where binaries and Apache modules of PHP lie; `*` stands for the name of one folder. What runs is found anywhere.
 folders = [
@@ -51,41 +63,10 @@ const PACKAGES: [&str; 7] = ["php", "libapache2-mod-php", "plesk-php", "ea-php",
 const HEADER: Mark = Mark::Before(b"X-Powered-By: PHP/");
 /// Bytes of binaries that are read in one slice of a look.
 const SLICE: u64 = 16 << 20;
+/// Time between two looks at all of it.
+const FULL: Duration = minutes(10);
 /// Binaries of one host.
 const MAX_BINARIES: usize = 256;
-
-/// Every PHP of the host.
-const PHP: Table = Table {
-    name: "php",
-    doc: "PHP binaries. Key: sapi/branch, with @prefix when it is not installed in the system's own folders.",
-    columns: &[
-        Column::state("version", ColumnType::Version, "Its version, as it says itself."),
-        Column::state("binary", ColumnType::Text, "Where the binary or module lies."),
-        Column::state(
-            "package",
-            ColumnType::Text,
-            "The package it belongs to; none when nobody updates it with packages.",
-        ),
-        Column::state("package_version", ColumnType::Version, "Version of that package, with epoch and release."),
-        Column::state(
-            "module",
-            ColumnType::Text,
-            "Module and stream that the package comes from (Red Hat), such as php:8.2.",
-        ),
-        Column::state(
-            "provenance",
-            ColumnType::Text,
-            "Who patches it: debian, ubuntu, redhat, distribution (another one), sury, remi, cpanel, cloudlinux, plesk, \
-             litespeed, runcloud, serverpilot, or self-built.",
-        ),
-        Column::state(
-            "ini",
-            ColumnType::Text,
-            "The php.ini that it reads; none when there is none in the place for it.",
-        ),
-        Column::moving("running", ColumnType::Bool, "Whether a process runs it, or Apache has loaded it."),
-    ],
-};
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +84,17 @@ struct Php {
     /// Folders of the last look.
     #[serde(skip)]
     watched: BTreeSet<PathBuf>,
+    /// When a look at all of it ended, in monotonic time.
+    #[serde(skip)]
+    full: Option<Duration>,
+    /// What it told.
+    #[serde(skip)]
+    again: Again,
+    /// There was nothing to be told, and nothing that can be hidden.
+    #[serde(skip)]
+    absent: bool,
+    #[serde(skip)]
+    pools: Pools,
 }
 
 /// A look between two slices.
@@ -116,34 +108,55 @@ struct Begun {
 
 impl Watcher for Php {
     fn poll(&mut self, look: &mut Look<'_>) -> anyhow::Result<Progress> {
+        let now = look.host.clock().monotonic();
+        let due = self.full.is_none_or(|full| now >= full + FULL) || !look.host.is_live();
+        if self.begun.is_none() && !due && look.trigger.is_empty() && !self.pools.have_moved(look.host, now) {
+            look.tell_again(&self.again);
+            return Ok(self.look_at_pools(look, now));
+        }
         let mut begun = match self.begun.take() {
             Some(begun) => begun,
-            None => match self.begin(look)? {
-                Some(begun) => begun,
-                None => return Ok(Progress::Absent),
-            },
+            None => {
+                self.again.clear();
+                self.begin(look)?
+            }
         };
         let mut read = 0;
         while let Some((path, sapi)) = begun.todo.pop_front() {
             read += self.tell(look, &mut begun, &path, sapi);
             if read >= SLICE && !begun.todo.is_empty() {
                 self.begun = Some(begun);
+                self.again.add(look);
                 return Ok(Progress::More);
             }
         }
-        Ok(Progress::Done)
+        self.absent &= !self.pools.read(look, &self.rows);
+        self.again.add(look);
+        self.full = Some(now);
+        Ok(self.look_at_pools(look, now))
+    }
+
+    fn again(&self) -> Option<Duration> {
+        self.pools.again()
     }
 
     fn wake_on(&self) -> Vec<PathBuf> {
         let databases = DATABASES.iter().map(PathBuf::from);
         let folders = self.folders.iter().map(|pattern| pattern::fixed_part(pattern));
-        databases.chain(folders).chain(self.watched.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
+        let all = databases.chain(folders).chain(self.watched.iter().cloned()).chain(self.pools.folders());
+        all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
 impl Php {
-    /// Finds the binaries. `None`: there are none, and none can be hidden.
-    fn begin(&mut self, look: &mut Look<'_>) -> anyhow::Result<Option<Begun>> {
+    /// Workers and queues, as they are now.
+    fn look_at_pools(&mut self, look: &mut Look<'_>, now: Duration) -> Progress {
+        self.pools.look(look, now);
+        if self.absent { Progress::Absent } else { Progress::Done }
+    }
+
+    /// Finds the binaries.
+    fn begin(&mut self, look: &mut Look<'_>) -> anyhow::Result<Begun> {
         look.host.check()?;
         let mut hidden: Vec<HostError> = Vec::new();
         self.watched = look.host.expand(&self.folders, &mut |error| hidden.push(error));
@@ -168,8 +181,9 @@ impl Php {
         let is_hidden = |path: &Path| hidden.iter().any(|error| is_below(path, error));
         self.rows.retain(|path, _| found.contains_key(path) || is_hidden(path));
         self.known.retain(|path, _| found.contains_key(path));
+        self.absent = found.is_empty() && hidden.is_empty();
         if found.is_empty() {
-            return Ok(if hidden.is_empty() { None } else { Some(Begun::empty(running)) });
+            return Ok(Begun::empty(running));
         }
         let mut inodes = BTreeSet::new();
         found.retain(|_, (_, meta)| inodes.insert(meta.identity.inode())); // hard links: one binary, several names
@@ -177,13 +191,13 @@ impl Php {
             look.problem(&PHP, "", "", format!("more than {MAX_BINARIES} binaries: the rest is not told"), "");
         }
         let paths: Vec<PathBuf> = found.keys().take(MAX_BINARIES).cloned().collect();
-        Ok(Some(Begun {
+        Ok(Begun {
             owners: look.host.owners(&paths, &PACKAGES),
             todo: found.into_iter().take(MAX_BINARIES).map(|(path, (sapi, _))| (path, sapi)).collect(),
             keys: BTreeSet::new(),
             running,
             system: System::read(look.host),
-        }))
+        })
     }
 
     /// Tells that a place cannot be looked at. What was told of below it is unknown; no other row is.
@@ -241,8 +255,21 @@ impl Php {
             Err(error) => look.unknown(&PHP, &*key, "ini", &error, error.hint()),
         }
         match begun.running.is_running(look.host, path, sapi) {
-            Ok(yes) => look.fact(&PHP, &*key, &source, &[("running", yes.into())]),
+            Ok(None) => look.fact(&PHP, &*key, &source, &[("running", false.into())]),
+            Ok(Some(replaced)) => {
+                let fields = [("running", true.into()), ("restart_needed", replaced.into())];
+                look.fact(&PHP, &*key, &source, &fields);
+            }
             Err((reason, hint)) => look.unknown(&PHP, &*key, "running", reason, hint),
+        }
+        let configured = Configured::read(look.host, path, sapi, &branch);
+        match configured.problems.first() {
+            Some(error) => look.unknown(&PHP, &*key, "extensions", error, error.hint()),
+            None if configured.files.is_empty() => {}
+            None => {
+                let names = configured.extensions.iter().map(|name| name.as_str().into()).collect();
+                look.fact(&PHP, &*key, &source, &[("extensions", Value::List(names))]);
+            }
         }
         read
     }

@@ -1,12 +1,13 @@
 //! Which of the binaries are in use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::fpm::places::{Sapi, parse_name};
 use crate::host::grant::Right;
+use crate::host::proc::Exe;
 use crate::host::{ErrorKind, Host};
 
 /// Age of a list of processes that is new enough.
@@ -23,7 +24,8 @@ type Reason = (String, &'static str);
 /// What runs at the moment.
 #[derive(Default)]
 pub(super) struct Running {
-    binaries: BTreeSet<PathBuf>,
+    /// Whether a process runs a file that is not there any more.
+    binaries: BTreeMap<PathBuf, bool>,
     apaches: Vec<u32>,
     /// Kinds of PHP that run, but cannot be seen.
     hidden: BTreeSet<Sapi>,
@@ -48,7 +50,7 @@ impl Running {
         };
         for process in processes.iter() {
             match &process.exe {
-                Ok(exe) => found.seen(host, process.pid, &exe.path),
+                Ok(exe) => found.seen(host, process.pid, exe),
                 Err(ErrorKind::Denied) => found.hidden(host, process.pid),
                 Err(_) => {}
             }
@@ -57,32 +59,32 @@ impl Running {
     }
 
     pub(super) fn binaries(&self) -> impl Iterator<Item = &PathBuf> {
-        self.binaries.iter()
+        self.binaries.keys()
     }
 
-    /// The error says why it cannot be told.
-    pub(super) fn is_running(&self, host: &Host, path: &Path, sapi: Sapi) -> Result<bool, Reason> {
+    /// Whether a process runs it, and whether its file was replaced since; the error says why it cannot be told.
+    pub(super) fn is_running(&self, host: &Host, path: &Path, sapi: Sapi) -> Result<Option<bool>, Reason> {
         if let Some(reason) = &self.blind {
             return Err(reason.clone());
         }
         if sapi == Sapi::Apache {
             return self.is_loaded(host, path);
         }
-        match self.binaries.contains(path) {
-            true => Ok(true),
-            false if self.hidden.contains(&sapi) => Err((HIDDEN.to_owned(), Right::Processes.hint(host))),
-            false => Ok(false),
+        match self.binaries.get(path) {
+            Some(replaced) => Ok(Some(*replaced)),
+            None if self.hidden.contains(&sapi) => Err((HIDDEN.to_owned(), Right::Processes.hint(host))),
+            None => Ok(None),
         }
     }
 
-    fn seen(&mut self, host: &Host, pid: u32, exe: &Path) {
-        let Some(name) = exe.file_name() else { return };
+    fn seen(&mut self, host: &Host, pid: u32, exe: &Exe) {
+        let Some(name) = exe.path.file_name() else { return };
         if is_apache(name.as_bytes()) && self.apaches.len() < APACHES {
             self.apaches.push(pid);
         }
         // In a container the same path is another file.
         if parse_name(name).is_some() && host.is_of_the_host(pid) {
-            self.binaries.insert(exe.to_owned());
+            *self.binaries.entry(exe.path.clone()).or_default() |= exe.replaced;
         }
     }
 
@@ -104,7 +106,7 @@ impl Running {
         }
     }
 
-    fn is_loaded(&self, host: &Host, module: &Path) -> Result<bool, Reason> {
+    fn is_loaded(&self, host: &Host, module: &Path) -> Result<Option<bool>, Reason> {
         let mut maps = Vec::new();
         let mut reason = self
             .apache_hidden
@@ -112,16 +114,20 @@ impl Running {
         for pid in &self.apaches {
             match host.read_into(format!("/proc/{pid}/maps"), MAPS, &mut maps) {
                 Ok(()) => {
-                    let mut lines = maps.split(|byte| *byte == b'\n');
-                    if lines.any(|line| line.trim_ascii_end().ends_with(module.as_os_str().as_bytes())) {
-                        return Ok(true);
+                    let mut lines = maps.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+                    let replaced = lines.find_map(|line| {
+                        let path = line.strip_suffix(b" (deleted)");
+                        path.unwrap_or(line).ends_with(module.as_os_str().as_bytes()).then_some(path.is_some())
+                    });
+                    if replaced.is_some() {
+                        return Ok(replaced);
                     }
                 }
                 Err(error) if error.is_absent() => {}
                 Err(error) => reason = Some((error.to_string(), error.hint())),
             }
         }
-        reason.map_or(Ok(false), Err)
+        reason.map_or(Ok(None), Err)
     }
 }
 

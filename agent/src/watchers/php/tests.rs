@@ -52,7 +52,8 @@ fn what_runs_is_found_wherever_it_lies() {
     assert_eq!(
         host.look(),
         format!(
-            "fact php fpm/8.1@/home/shop/php version=8.1.0 binary={path} provenance=self-built running=true from {path}\n"
+            "fact php fpm/8.1@/home/shop/php version=8.1.0 binary={path} provenance=self-built running=true \
+             restart_needed=false from {path}\n"
         )
     );
 }
@@ -61,7 +62,18 @@ fn what_runs_is_found_wherever_it_lies() {
 fn a_binary_replaced_while_it_runs_still_runs() {
     let host =
         with(host(), "/usr/sbin/php-fpm8.2", &binary("8.2.30")).link("/proc/77/exe", "/usr/sbin/php-fpm8.2 (deleted)");
-    assert!(host.look().contains(" running=true "));
+    assert!(host.look().contains(" running=true restart_needed=true "));
+}
+
+#[test]
+fn a_module_that_was_replaced_since_apache_loaded_it_needs_a_restart() {
+    let module = "/usr/lib/apache2/modules/libphp8.2.so";
+    let maps = |end: &str| format!("7f00-7f01 r-xp 00000000 08:01 77    {module}{end}\n");
+    let host =
+        host().file(module, binary("8.2.1")).link("/proc/77/exe", "/usr/sbin/apache2").file("/proc/77/maps", maps(""));
+    assert!(host.look().contains(" running=true restart_needed=false "));
+    host.write("/proc/77/maps", maps(" (deleted)"));
+    assert!(host.look().contains(" running=true restart_needed=true "));
 }
 
 #[test]
