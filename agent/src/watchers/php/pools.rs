@@ -344,3 +344,6 @@ fn available(host: &Host) -> Option<u64> {
 fn real(bytes: u64) -> f64 {
     bytes as f64
 }
+
+#[cfg(test)]
+mod tests;

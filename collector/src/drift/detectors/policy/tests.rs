@@ -1,3 +1,4 @@
+mod php;
 mod services;
 mod support;
 
