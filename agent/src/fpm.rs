@@ -12,14 +12,13 @@ pub mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use plumb_proto::time::Timestamp;
 
 use crate::host::proc::Birth;
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, sockets};
 
 /// Pools of one host.
 pub const MAX_POOLS: usize = 2_000;
@@ -152,11 +151,11 @@ pub fn comparable(host: &Host, socket: &str) -> String {
         return socket.to_owned();
     }
     let bare = address.trim_start_matches('[').trim_end_matches(']');
-    match bare.parse::<IpAddr>() {
-        Ok(IpAddr::V6(address)) => format!("[{address}]:{port}"),
-        Ok(IpAddr::V4(address)) => format!("{address}:{port}"),
-        Err(_) if bare.eq_ignore_ascii_case("localhost") => format!("127.0.0.1:{port}"),
-        Err(_) => format!("{address}:{port}"),
+    match sockets::address(bare) {
+        Some(address) if address.is_ipv6() => format!("[{address}]:{port}"),
+        Some(address) => format!("{address}:{port}"),
+        None if bare.eq_ignore_ascii_case("localhost") => format!("127.0.0.1:{port}"),
+        None => format!("{address}:{port}"),
     }
 }
 

@@ -64,6 +64,12 @@ fn is_shared(address: Ipv4Addr) -> bool {
     first == 100 && second & 0xc0 == 64
 }
 
+/// An address as it is written in configuration, without brackets.
+#[must_use]
+pub fn address(text: &str) -> Option<IpAddr> {
+    text.parse().ok()
+}
+
 /// A socket that waits for others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Socket {
