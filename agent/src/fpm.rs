@@ -9,6 +9,7 @@ pub mod ini;
 pub mod layout;
 pub mod places;
 pub mod settings;
+pub mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

@@ -265,6 +265,34 @@ fn what_is_on_disk_and_not_in_effect_is_told_until_a_reload_and_a_touch_is_nothi
 }
 
 #[test]
+fn a_status_page_tells_how_many_workers_serve_somebody() {
+    if !needs::has("PHP-FPM", &[PROGRAM, "kill", "chmod"], true) {
+        return;
+    }
+    let fpm = Fpm::start("page", "pm = static\npm.max_children = 3\npm.status_path = /fpm-status\n");
+    let _request = fpm.request(5_000);
+    std::thread::sleep(Duration::from_millis(500));
+    let told = Watching::new().look(&[]);
+    let ours = fpm.at("fpm.conf").display().to_string();
+    let mut lines: Vec<String> = told
+        .samples
+        .iter()
+        .filter(|(series, ..)| series.to_string().contains(&ours))
+        .map(|(series, _, value)| format!("{} {value}", series.name))
+        .filter(|line| !line.contains("memory"))
+        .collect();
+    lines.sort();
+    let expected = [
+        "php_pool_listen_queue 0",
+        "php_pool_slow_requests_total 0",
+        "php_pool_workers 3",
+        "php_pool_workers_active 1",
+        "php_pool_workers_idle 2",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
 fn a_look_in_between_costs_less_than_a_millisecond() {
     if !needs::has("PHP-FPM", &[PROGRAM, "kill", "chmod"], true) {
         return;

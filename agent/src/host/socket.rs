@@ -35,7 +35,21 @@ impl Host {
     /// There is no server, it has no room for more, the agent may not, or it said nothing in time. Under a staged root
     /// there are no servers.
     pub fn greeting(&self, path: impl AsRef<Path>, enough: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u8>, HostError> {
-        let mut talk = self.talk(path.as_ref(), PATIENCE, LIMIT)?;
+        self.answer(path, &[], (PATIENCE, enough))
+    }
+
+    /// As [`Host::greeting`], of a server that answers a question: it has `patience` for all of it.
+    ///
+    /// # Errors
+    /// As [`Host::greeting`].
+    pub fn answer(
+        &self,
+        path: impl AsRef<Path>,
+        question: &[u8],
+        (patience, enough): (Duration, &dyn Fn(&[u8]) -> bool),
+    ) -> Result<Vec<u8>, HostError> {
+        let mut talk = self.talk(path.as_ref(), patience, LIMIT)?;
+        talk.say(question)?;
         let mut more = true;
         while more && !enough(&talk.heard) && talk.left > 0 {
             more = talk.hear_more()?;

@@ -1,6 +1,7 @@
 //! The pools of FPM: what is configured, read seldom, and how full they are, seen at every look.
 
 mod columns;
+mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -51,6 +52,7 @@ pub(super) struct Pools {
     sizes: BTreeMap<String, u64>,
     /// Files of PHP's settings.
     files: BTreeSet<PathBuf>,
+    pages: page::Pages,
 }
 
 /// Who waits at sockets, as far as it was asked.
@@ -66,6 +68,7 @@ impl Pools {
     pub(super) fn read(&mut self, look: &mut Look<'_>, rows: &BTreeMap<PathBuf, String>) -> bool {
         self.found = fpm::pools(look.host);
         self.titles.forget();
+        self.pages.forget();
         self.searched = Some(look.host.clock().monotonic());
         self.limits.clear();
         self.files.clear();
@@ -178,8 +181,11 @@ impl Pools {
             at_limit |= matches!(limit, Some(Ok(limit)) if count >= *limit);
             counts.push(count);
         }
-        let queues =
-            if at_limit || sample { Queues::ask(look.host, &self.found.pools, at_limit) } else { Queues::default() };
+        let queues = if at_limit || sample {
+            Queues::ask(look.host, &self.found.pools, at_limit || sample)
+        } else {
+            Queues::default()
+        };
         let mut turned = false;
         for ((pool, limit), count) in self.found.pools.iter().zip(&self.limits).zip(counts) {
             let Some(limit) = limit else { continue };
@@ -189,6 +195,11 @@ impl Pools {
                 if let Ok(visitors) = &visitors {
                     look.gauge("php_pool_listen_queue", &[("pool", &pool.key)], f64::from(visitors.0));
                 }
+                // While it is full, one more who asks is one more who waits.
+                let is_free = visitors
+                    .as_ref()
+                    .is_ok_and(|(queue, served)| *queue == 0 && served.is_some_and(|served| served < count));
+                self.pages.tell(look, pool, is_free);
             }
             let seen = limit.as_ref().map_err(Clone::clone).and_then(|limit| {
                 let (queue, served) = if count < *limit { (0, None) } else { visitors? };
@@ -210,6 +221,7 @@ impl Pools {
         }
         if sample {
             self.sampled = Some(now);
+            self.pages.begin();
         }
         if turned {
             look.urgent();
