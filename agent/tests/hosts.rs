@@ -20,6 +20,11 @@ fn facts(host: &str, watcher: &str) -> Vec<String> {
     look(host, watcher).lines().filter(|line| !line.starts_with("sample ")).map(str::to_owned).collect()
 }
 
+/// The columns that tell whether a PHP runs.
+fn runs(running: bool) -> &'static str {
+    if running { "running=true restart_needed=false" } else { "running=false" }
+}
+
 #[test]
 fn an_empty_folder_shows_nothing_of_the_running_machine() {
     for spec in ALL {
@@ -36,11 +41,11 @@ fn debian_12() {
              provenance=debian ini=/etc/php/8.2/cli/php.ini running=false from /usr/bin/php8.2",
             "fact php apache/8.2 version=8.2.29 binary=/usr/lib/apache2/modules/libphp8.2.so \
              package=libapache2-mod-php8.2 package_version=8.2.29-1~deb12u1 provenance=debian \
-             ini=/etc/php/8.2/apache2/php.ini running=true from /usr/lib/apache2/modules/libphp8.2.so",
+             ini=/etc/php/8.2/apache2/php.ini running=true restart_needed=false from /usr/lib/apache2/modules/libphp8.2.so",
             "fact php cli/8.4@/usr/local version=8.4.1 binary=/usr/local/bin/php provenance=self-built running=false \
              from /usr/local/bin/php",
             "fact php fpm/8.2 version=8.2.29 binary=/usr/sbin/php-fpm8.2 package=php8.2-fpm \
-             package_version=8.2.29-1~deb12u1 provenance=debian ini=/etc/php/8.2/fpm/php.ini running=true \
+             package_version=8.2.29-1~deb12u1 provenance=debian ini=/etc/php/8.2/fpm/php.ini running=true restart_needed=false \
              from /usr/sbin/php-fpm8.2",
             "fact php fpm/8.3 version=8.3.14 binary=/usr/sbin/php-fpm8.3 package=php8.3-fpm \
              package_version=8.3.14-1+0~20241121.38+debian12~1.gbp5c2d5e provenance=sury \
@@ -203,7 +208,7 @@ fn rhel_9_with_a_module_and_remi_side_by_side() {
                 "fact php cgi/8.3@/opt/remi/php83 version=8.3.14 binary={there}/bin/php-cgi package=php83-php-cli {remi} running=false from {there}/bin/php-cgi"
             ),
             format!(
-                "fact php fpm/8.3@/opt/remi/php83 version=8.3.14 binary={there}/sbin/php-fpm package=php83-php-fpm {remi} running=true from {there}/sbin/php-fpm"
+                "fact php fpm/8.3@/opt/remi/php83 version=8.3.14 binary={there}/sbin/php-fpm package=php83-php-fpm {remi} running=true restart_needed=false from {there}/sbin/php-fpm"
             ),
             format!(
                 "fact php cli/8.2 version=8.2.25 binary=/usr/bin/php package=php-cli {module} running=false from /usr/bin/php"
@@ -248,7 +253,7 @@ fn cpanel_and_cloudlinux_on_el8_with_packages_in_berkeley_db() {
         )
     };
     let on_82 = |running: bool| {
-        format!("package_version=8.2.25-1.1.1.cpanel provenance=cpanel ini={ea82}/root/etc/php.ini running={running}")
+        format!("package_version=8.2.25-1.1.1.cpanel provenance=cpanel ini={ea82}/root/etc/php.ini {}", runs(running))
     };
     let on_83 =
         format!("package_version=8.3.14-1.1.1.cpanel provenance=cpanel ini={ea83}/root/etc/php.ini running=false");
@@ -287,8 +292,9 @@ fn plesk_on_ubuntu() {
         let prefix = format!("/opt/plesk/php/{branch}");
         format!(
             "fact php {sapi}/{branch}@{prefix} version={version} binary={prefix}/{binary} package={package} \
-             package_version={version}-{revision} provenance=plesk ini={prefix}/etc/php.ini running={running} \
-             from {prefix}/{binary}"
+             package_version={version}-{revision} provenance=plesk ini={prefix}/etc/php.ini {} \
+             from {prefix}/{binary}",
+            runs(running)
         )
     };
     let (old, new) = ("1ubuntu.22.04.241120.1515", "1ubuntu.22.04.241121.1200");

@@ -35,7 +35,7 @@ impl Host {
     /// There is no server, it has no room for more, the agent may not, or it said nothing in time. Under a staged root
     /// there are no servers.
     pub fn greeting(&self, path: impl AsRef<Path>, enough: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u8>, HostError> {
-        self.answer(path, &[], (PATIENCE, enough))
+        self.answer(path, &[], PATIENCE, enough)
     }
 
     /// As [`Host::greeting`], of a server that answers a question: it has `patience` for all of it.
@@ -46,7 +46,8 @@ impl Host {
         &self,
         path: impl AsRef<Path>,
         question: &[u8],
-        (patience, enough): (Duration, &dyn Fn(&[u8]) -> bool),
+        patience: Duration,
+        enough: &dyn Fn(&[u8]) -> bool,
     ) -> Result<Vec<u8>, HostError> {
         let mut talk = self.talk(path.as_ref(), patience, LIMIT)?;
         talk.say(question)?;

@@ -265,7 +265,7 @@ impl Php {
         let configured = Configured::read(look.host, path, sapi, &branch);
         match configured.problems.first() {
             Some(error) => look.unknown(&PHP, &*key, "extensions", error, error.hint()),
-            None if configured.files.is_empty() => {}
+            None if configured.extensions.is_empty() => {}
             None => {
                 let names = configured.extensions.iter().map(|name| name.as_str().into()).collect();
                 look.fact(&PHP, &*key, &source, &[("extensions", Value::List(names))]);

@@ -42,7 +42,7 @@ impl Pages {
         }
         let Some(request) = status::request(path) else { return };
         let begun = look.host.clock().monotonic();
-        let said = look.host.answer(&socket, &request, (PATIENCE, &status::is_whole));
+        let said = look.host.answer(&socket, &request, PATIENCE, &status::is_whole);
         self.waited += look.host.clock().monotonic().saturating_sub(begun);
         let Some(mut status) = said.ok().and_then(|said| status::answer(&said)) else {
             // Mostly its socket lets only the web server in, which is as it should be: nothing to be told.
