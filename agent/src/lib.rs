@@ -19,4 +19,5 @@ pub mod status;
 pub mod tables;
 pub mod watcher;
 pub mod watchers;
+pub mod web;
 pub mod webconfig;

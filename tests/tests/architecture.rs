@@ -12,12 +12,13 @@ struct Rule {
 }
 
 /// What several watchers share beside their contract.
-const SHARED: [&str; 6] = [
+const SHARED: [&str; 7] = [
     "agent/src/databases",
     "agent/src/failures",
     "agent/src/fpm",
     "agent/src/provenance",
     "agent/src/tables",
+    "agent/src/web",
     "agent/src/webconfig",
 ];
 

@@ -3,16 +3,14 @@
 //! A server without a log of its own writes to the one of `http` (ngx_http_log_module). Logs whose path has variables,
 //! or that go to syslog, memory or a compressed stream, are no files that can be followed.
 
-mod token;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use self::token::{Token, tokens};
 use super::conf::{Conf, Text, site_name};
 use super::extract::{Extractor, NGINX_COMBINED};
 use super::source::{Entry, What};
+use crate::web::nginx::{Token, tokens};
 
 /// Formats by name; `None` for what is not understood.
 type Formats = BTreeMap<String, Option<Arc<Extractor>>>;

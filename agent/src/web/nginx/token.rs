@@ -5,7 +5,8 @@ use std::str::Chars;
 
 /// A piece of configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Token {
+pub enum Token {
+    /// Letters without quotes and escapes.
     Word(String),
     /// `;`
     End,
@@ -16,12 +17,12 @@ pub(super) enum Token {
 }
 
 /// Cuts a text; what has no end ends with the text. One at a time, so that no text takes more memory than itself.
-pub(super) fn tokens(text: &str) -> Tokens<'_> {
+pub fn tokens(text: &str) -> Tokens<'_> {
     Tokens { chars: text.chars().peekable(), code: false, close: false }
 }
 
 /// See [`tokens`].
-pub(super) struct Tokens<'a> {
+pub struct Tokens<'a> {
     chars: Peekable<Chars<'a>>,
     /// The last word says that a block of Lua follows.
     code: bool,

@@ -1,0 +1,209 @@
+//! Where the configuration of a web server begins: the places that distributions, panels and makers use, and what a
+//! running server was started with.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::host::Host;
+
+/// Age of a list of processes that is new enough.
+const FRESH: Duration = Duration::from_secs(5);
+/// Processes of web servers whose command lines are read.
+const MASTERS: usize = 64;
+/// Servers of one host.
+const SERVERS: usize = 16;
+
+/// A configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The server's product.
+    pub product: &'static str,
+    /// The file that it begins with.
+    pub config: PathBuf,
+    /// The folder that this installation has for itself.
+    pub prefix: Option<PathBuf>,
+    /// Names that Apache was started with (`-D`).
+    pub defines: Vec<String>,
+}
+
+/// Product and main file. One whose path begins with none of [`OWN`] is not the system's own.
+const KNOWN: [(&str, &str); 18] = [
+    ("nginx", "/etc/nginx/nginx.conf"),
+    ("nginx", "/etc/nginx-rc/nginx.conf"),         // RunCloud
+    ("nginx", "/etc/nginx-sp/nginx.conf"),         // ServerPilot
+    ("nginx", "/usr/local/nginx/conf/nginx.conf"), // built with the default prefix
+    ("nginx", "/usr/local/openresty/nginx/conf/nginx.conf"),
+    ("nginx", "/opt/nginx/conf/nginx.conf"),
+    ("nginx", "/opt/bitnami/nginx/conf/nginx.conf"),
+    ("apache", "/etc/apache2/apache2.conf"),    // Debian
+    ("apache", "/etc/apache2/conf/httpd.conf"), // cPanel
+    ("apache", "/etc/apache2/httpd.conf"),      // SUSE
+    ("apache", "/etc/httpd/conf/httpd.conf"),   // Red Hat, DirectAdmin
+    ("apache", "/etc/apache2-rc/apache2.conf"),
+    ("apache", "/usr/local/apache2/conf/httpd.conf"),
+    ("apache", "/opt/bitnami/apache/conf/httpd.conf"),
+    ("caddy", "/etc/caddy/Caddyfile"),
+    ("caddy", "/etc/caddy/caddy.json"),
+    ("litespeed", "/usr/local/lsws/conf/httpd_config.conf"),
+    ("litespeed", "/usr/local/lsws/conf/httpd_config.xml"),
+];
+const OWN: [&str; 6] =
+    ["/etc/nginx/", "/etc/apache2/", "/etc/httpd/", "/etc/caddy/", "/usr/local/lsws/", "/etc/sysconfig/"];
+
+/// Files of programs, and their product.
+const PROGRAMS: [(&str, &str); 11] = [
+    ("nginx", "nginx"),
+    ("nginx-rc", "nginx"),
+    ("nginx-sp", "nginx"),
+    ("openresty", "nginx"),
+    ("apache2", "apache"),
+    ("apache2-rc", "apache"),
+    ("httpd", "apache"),
+    ("httpd-prefork", "apache"),
+    ("caddy", "caddy"),
+    ("litespeed", "litespeed"),
+    ("openlitespeed", "litespeed"),
+];
+
+/// The product whose program goes by that name.
+#[must_use]
+pub fn product(program: &Path) -> Option<&'static str> {
+    let name = program.file_name()?;
+    PROGRAMS.iter().find(|(each, _)| name == *each).map(|(_, product)| *product)
+}
+
+/// The folder that an installation has for itself, by its main file or its program; `None`: the system's own.
+#[must_use]
+pub fn prefix(path: &Path) -> Option<PathBuf> {
+    if OWN.iter().any(|own| path.starts_with(own)) {
+        return None;
+    }
+    let mut folder = path.parent()?;
+    while folder
+        .file_name()
+        .is_some_and(|name| name == "conf" || name == "nginx" && folder.ends_with("openresty/nginx"))
+    {
+        folder = folder.parent()?;
+    }
+    Some(folder.to_owned())
+}
+
+/// Every configuration whose main file is there, or may be; none twice.
+#[must_use]
+pub fn find(host: &Host) -> Vec<Place> {
+    let mut found: Vec<Place> = Vec::new();
+    let mut met = BTreeSet::new();
+    let (started, defines) = started(host);
+    let known = KNOWN.iter().map(|(product, path)| (*product, PathBuf::from(path)));
+    for (product, config) in known.chain(started) {
+        match host.stat(&config) {
+            Ok(meta) if !met.insert(meta.identity.inode()) => continue,
+            Ok(_) => {}
+            Err(error) if error.is_absent() => continue,
+            // That it cannot be read is told where it is read.
+            Err(_) => {}
+        }
+        let of_apache = if product == "apache" { defines.clone() } else { Vec::new() };
+        let prefix = prefix(&config);
+        found.push(Place { product, config, prefix, defines: of_apache });
+        if found.len() == SERVERS {
+            break;
+        }
+    }
+    found
+}
+
+/// What running servers were started with: main files (`-c`, `-f`, `--config`), and names that are defined (`-D`).
+fn started(host: &Host) -> (Vec<(&'static str, PathBuf)>, Vec<String>) {
+    let (mut configs, mut defines) = (Vec::new(), Vec::new());
+    let Ok(processes) = host.processes(FRESH) else { return (configs, defines) };
+    let servers =
+        processes.iter().filter_map(|process| Some((process.pid, product(&process.exe.as_ref().ok()?.path)?)));
+    for (pid, product) in servers.take(MASTERS) {
+        let Ok(words) = host.cmdline(pid) else { continue };
+        let words = split(&words);
+        // In a container the same path is another file.
+        if words.len() < 2 || !host.is_of_the_host(pid) {
+            continue;
+        }
+        let folder = || host.working_folder(pid).unwrap_or_else(|_| PathBuf::from("/"));
+        let (config, named) = arguments(product, &words);
+        configs.extend(config.map(|config| (product, folder().join(OsStr::from_bytes(&config)))));
+        for name in named {
+            if defines.len() < 64 && !defines.contains(&name) {
+                defines.push(name);
+            }
+        }
+    }
+    configs.sort();
+    configs.dedup();
+    (configs, defines)
+}
+
+/// nginx puts `nginx: master process /usr/sbin/nginx -c /x` in the place of its words, as one of them.
+fn split(words: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    match words {
+        [title] if title.starts_with(b"nginx: master process ") => {
+            let words = title.split(|byte| *byte == b' ').skip(3).map(<[u8]>::to_vec);
+            words.filter(|word| !word.is_empty()).collect()
+        }
+        other => other.to_vec(),
+    }
+}
+
+/// The main file of a command line, and the names that it defines.
+fn arguments(product: &str, words: &[Vec<u8>]) -> (Option<Vec<u8>>, Vec<String>) {
+    let option: &[u8] = match product {
+        "nginx" => b"-c",
+        "apache" => b"-f",
+        "caddy" => b"--config",
+        _ => return (None, Vec::new()),
+    };
+    let (mut config, mut defines) = (None, Vec::new());
+    let mut rest = words.iter().skip(1);
+    while let Some(word) = rest.next() {
+        if word == option {
+            config = rest.next().cloned();
+        } else if let Some(value) = word.strip_prefix(option).filter(|_| product != "caddy") {
+            config = Some(value.to_vec());
+        } else if product == "apache" && word == b"-D" {
+            defines.extend(rest.next().map(|name| String::from_utf8_lossy(name).into_owned()));
+        } else if let Some(name) = word.strip_prefix(b"-D").filter(|_| product == "apache") {
+            defines.push(String::from_utf8_lossy(name).into_owned());
+        }
+    }
+    (config, defines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_tells_the_main_file_and_what_is_defined() {
+        let told = |product: &str, line: &str| {
+            let words: Vec<Vec<u8>> = line.split('|').map(|word| word.as_bytes().to_vec()).collect();
+            let (config, defines) = arguments(product, &split(&words));
+            format!("{:?} {defines:?}", config.map(|config| String::from_utf8(config).unwrap()))
+        };
+        assert_eq!(told("nginx", "nginx: master process /usr/sbin/nginx -c /srv/n.conf"), "Some(\"/srv/n.conf\") []");
+        assert_eq!(told("nginx", "nginx: worker process"), "None []");
+        assert_eq!(told("nginx", "nginx|-c/srv/n.conf"), "Some(\"/srv/n.conf\") []");
+        let apache = "/usr/sbin/httpd|-D|SSL|-DFOREGROUND|-f|conf/a.conf|-k|start";
+        assert_eq!(told("apache", apache), "Some(\"conf/a.conf\") [\"SSL\", \"FOREGROUND\"]");
+        assert_eq!(told("caddy", "/usr/bin/caddy|run|--config|/srv/Caddyfile"), "Some(\"/srv/Caddyfile\") []");
+    }
+
+    #[test]
+    fn what_is_not_the_systems_own_has_a_prefix() {
+        let told = |path: &str| prefix(Path::new(path)).map(|path| path.display().to_string());
+        assert_eq!(told("/etc/nginx/nginx.conf"), None);
+        assert_eq!(told("/usr/local/lsws/conf/httpd_config.conf"), None);
+        assert_eq!(told("/opt/bitnami/nginx/conf/nginx.conf").as_deref(), Some("/opt/bitnami/nginx"));
+        assert_eq!(told("/usr/local/openresty/nginx/conf/nginx.conf").as_deref(), Some("/usr/local/openresty"));
+        assert_eq!(told("/etc/nginx-rc/nginx.conf").as_deref(), Some("/etc/nginx-rc"));
+    }
+}
