@@ -6,10 +6,12 @@
 //! Parsers are functions of a text (`nginx::parse` and its like) and open nothing; [`read`] gives them files.
 
 mod address;
+pub mod apache;
 mod files;
 mod merge;
 pub mod nginx;
-mod places;
+pub mod panel;
+pub mod places;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -170,12 +172,14 @@ pub fn read(host: &Host) -> Web {
     let mut files = Files::new(Some(host));
     for place in places::find(host) {
         let (server, sites) = match place.product {
-            _ => nginx::read(&mut files, &place, &[]),
+            "apache" => apache::read(&mut files, &place, panel::places("apache")),
+            _ => nginx::read(&mut files, &place, panel::places("nginx")),
         };
         web.servers.push(server);
         web.sites.extend(sites);
     }
     web.sites = merge::merge(std::mem::take(&mut web.sites), &mut files);
+    panel::settle(host, &mut web.sites);
     (web.problems, web.seen) = files.finish();
     web
 }

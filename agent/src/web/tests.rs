@@ -8,7 +8,10 @@ use super::{Php, Web, read};
 use crate::host::Host;
 use crate::state::testing::Folder;
 
+mod apache;
+mod hostile;
 mod nginx;
+mod panels;
 
 /// A host in a folder.
 pub(super) struct Scene {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::conf::{Conf, Text, site_name};
 use super::extract::{APACHE_NICKNAMES, Extractor};
 use super::source::{Entry, What};
+use crate::web::apache::words;
 
 /// A line with all that continue it.
 const MAX_LINE: usize = 64 << 10;
@@ -205,37 +206,6 @@ impl Apache {
         found.push_str(rest);
         (found.len() <= MAX_PATH).then_some(found)
     }
-}
-
-/// The words of a directive; `"` and `'` hold them together, `\"` is a quote.
-fn words(line: &str) -> Vec<String> {
-    let line = line.trim();
-    let mut found = Vec::new();
-    if line.starts_with('#') {
-        return found;
-    }
-    let mut chars = line.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c.is_whitespace() {
-            continue;
-        }
-        let mut word = String::new();
-        if matches!(c, '"' | '\'') {
-            while let Some(inner) = chars.next().filter(|inner| *inner != c) {
-                match inner {
-                    '\\' if chars.peek() == Some(&c) => word.extend(chars.next()),
-                    other => word.push(other),
-                }
-            }
-        } else {
-            word.push(c);
-            while let Some(inner) = chars.next_if(|c| !c.is_whitespace()) {
-                word.push(inner);
-            }
-        }
-        found.push(word);
-    }
-    found
 }
 
 #[cfg(test)]

@@ -101,10 +101,10 @@ impl Block {
             ("listen", words) => push(&mut self.listen, words.iter().take(32).cloned().collect()),
             ("return", [_, ..]) => self.returns |= self.name == "server",
             ("set", [name, value]) => self.set(name, (!conditional).then_some(value)),
-            ("server", [address, rest @ ..]) if self.name == "upstream" => {
-                if !rest.iter().any(|word| word == "backup" || word == "down") {
-                    push(&mut self.members, address.clone());
-                }
+            ("server", [address, rest @ ..])
+                if self.name == "upstream" && !rest.iter().any(|word| word == "backup" || word == "down") =>
+            {
+                push(&mut self.members, address.clone());
             }
             ("fastcgi_pass", [to]) => push(&mut self.scripts, (weight, to.clone())),
             ("proxy_pass", [to]) => push(&mut self.proxies, (weight, to.clone())),
