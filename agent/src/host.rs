@@ -226,6 +226,22 @@ impl Host {
         Ok(self.root.at(path.as_ref(), Links::Trusted(None), Want::Place)?.path)
     }
 
+    /// As [`Host::resolve`], where somebody's own links to that person's own files are followed as well: a site's
+    /// `current -> releases/7`, made by whoever runs the site.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`].
+    pub fn resolve_owned(&self, path: impl AsRef<Path>) -> Result<PathBuf, HostError> {
+        let path = path.as_ref();
+        match self.resolve(path) {
+            // The link was not followed at all: now it is, to files of its own owner only.
+            Err(HostError { kind: ErrorKind::ForeignLink { link, target }, .. }) if link == target => {
+                Ok(self.root.at(path, Links::Trusted(Some(link)), Want::Place)?.path)
+            }
+            other => other,
+        }
+    }
+
     /// The texts of links of processes below a folder of /proc, asked for together.
     fn link_texts(&self, folder: &Path, links: Vec<String>) -> Result<Vec<Result<PathBuf, ErrorKind>>, HostError> {
         let paths = || links.iter().map(|link| folder.join(link)).collect();

@@ -1,5 +1,6 @@
 //! Plumb's agent: observes a host, and delivers what it saw. A library too, so that tests can run one in-process.
 
+pub mod apps;
 pub mod cli;
 pub mod config;
 pub mod databases;

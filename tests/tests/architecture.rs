@@ -12,7 +12,8 @@ struct Rule {
 }
 
 /// What several watchers share beside their contract.
-const SHARED: [&str; 7] = [
+const SHARED: [&str; 8] = [
+    "agent/src/apps",
     "agent/src/databases",
     "agent/src/failures",
     "agent/src/fpm",
