@@ -2,7 +2,12 @@
 //! by. A folder is listed once; only what its names make likely is asked for. Nothing is run, and no file is read here
 //! but a `composer.json` or `manage.py` where names alone leave it open.
 
+pub mod json;
+pub mod lock;
+pub mod php;
 mod place;
+pub mod text;
+pub mod zip;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,143 @@
+use super::*;
+use crate::apps::json::Json;
+
+fn told(packages: &Packages) -> String {
+    let each = packages.by_name.iter().map(|(name, package)| {
+        let marks = [(package.dev, " dev"), (package.optional, " optional")];
+        let marks: String = marks.iter().filter(|(yes, _)| *yes).map(|(_, mark)| *mark).collect();
+        format!("{name}={}{marks}", package.version)
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+fn read(text: &str, parse: fn(&mut Json<'_>) -> Result<Packages, crate::apps::json::Fault>) -> Packages {
+    let mut from = text.as_bytes();
+    parse(&mut Json::new(&mut from)).unwrap()
+}
+
+fn lines(text: &str, mut line: impl FnMut(&str, &mut Packages)) -> Packages {
+    let mut found = Packages::default();
+    each_line(&mut text.as_bytes(), &mut |each| line(each, &mut found)).unwrap();
+    found
+}
+
+const LOCK: &str = r#"{"_readme":["x"],"content-hash":"c","packages":[
+ {"name":"guzzlehttp/guzzle","version":"7.8.1","source":{"type":"git","url":"u","reference":"41042bc7ab002487b876a0683fc8dce04ddce104"},
+  "require":{"php":"^7.2","name":"no"},"type":"library","authors":[{"name":"Graham","version":"x"}]},
+ {"name":"swift/mailer","version":"v6.3.0","abandoned":"symfony/mailer"},{"name":"old/one","version":"1.0","abandoned":true},
+ {"name":"my/fork","version":"dev-main","source":{"reference":"0123456789abcdef"}},
+ {"name":"acme/shop","version":"2.0","type":"magento2-module"},{"name":"magento/module-tax","version":"1","type":"magento2-module"}],
+ "packages-dev":[{"name":"phpunit/phpunit","version":"10.5.1"}],"platform":{"php":"^8.1"},"platform-overrides":{"php":"8.1"}}"#;
+
+#[test]
+fn composer_names_packages_and_what_was_given_up() {
+    let lock = read(LOCK, composer);
+    assert_eq!(
+        told(&lock),
+        "acme/shop=2.0, guzzlehttp/guzzle=7.8.1, magento/module-tax=1, my/fork=dev-main 0123456, old/one=1.0, \
+         phpunit/phpunit=10.5.1 dev, swift/mailer=v6.3.0"
+    );
+    assert_eq!(lock.abandoned, ["swift/mailer: use symfony/mailer", "old/one"]);
+    let names: Vec<_> = lock.extensions.iter().map(|each| (&*each.name, each.kind)).collect();
+    assert_eq!(names, [("acme/shop", "module")]);
+}
+
+#[test]
+fn what_composer_installed_is_compared_with_the_lock_without_dev_where_it_was_left_out() {
+    let installed = |dev: &str| {
+        format!(
+            r#"{{"packages":[{{"name":"guzzlehttp/guzzle","version":"7.5.0"}},{{"name":"swift/mailer","version":"v6.3.0"}},
+            {{"name":"old/one","version":"1.0"}},{{"name":"my/fork","version":"dev-main","source":{{"reference":"fedcba9876"}}}},
+            {{"name":"magento/module-tax","version":"1"}}],"dev":{dev},"dev-package-names":[]}}"#
+        )
+    };
+    let lock = read(LOCK, composer);
+    let difference = compare(&lock, &read(&installed("false"), composer));
+    assert_eq!(
+        difference.differing,
+        [
+            "guzzlehttp/guzzle: 7.8.1 locked, 7.5.0 installed",
+            "my/fork: dev-main 0123456 locked, dev-main fedcba9 installed"
+        ]
+    );
+    assert_eq!(difference.missing, ["acme/shop"]);
+    assert_eq!(compare(&lock, &read(&installed("true"), composer)).missing, ["acme/shop", "phpunit/phpunit"]);
+    // Composer 1
+    let plain = read(r#"[{"name":"a/b","version":"1"}]"#, composer);
+    assert_eq!((told(&plain).as_str(), plain.with_dev), ("a/b=1", None));
+}
+
+#[test]
+fn npm_names_folders_and_what_may_be_missing() {
+    let three = r#"{"name":"x","lockfileVersion":3,"packages":{"":{"name":"x","version":"1.0.0","dependencies":{"a":"^1"}},
+      "node_modules/a":{"version":"1.2.3","resolved":"u","engines":{"node":">=10"}},
+      "node_modules/a/node_modules/b":{"version":"2.0.0","dev":true},"node_modules/fsevents":{"version":"2.3.3","optional":true,"os":["darwin"]},
+      "node_modules/@esbuild/aix":{"version":"0.1.0","cpu":["ppc64"]},"packages/own":{"version":"1.0.0"},
+      "node_modules/own":{"resolved":"packages/own","link":true}}}"#;
+    let expected = "node_modules/@esbuild/aix=0.1.0 optional, node_modules/a=1.2.3, node_modules/a/node_modules/b=2.0.0 dev, \
+                    node_modules/fsevents=2.3.3 optional";
+    assert_eq!(told(&read(three, npm)), expected);
+    let one = r#"{"lockfileVersion":1,"requires":true,"dependencies":{"a":{"version":"1.2.3","requires":{"b":"^2"},
+      "dependencies":{"b":{"version":"2.0.0","dev":true}}},"git":{"version":"git+ssh://x"}}}"#;
+    assert_eq!(told(&read(one, npm)), "node_modules/a=1.2.3, node_modules/a/node_modules/b=2.0.0 dev");
+    let installed = read(r#"{"packages":{"node_modules/a":{"version":"1.2.2"}}}"#, npm);
+    let difference = compare(&read(three, npm), &installed);
+    assert_eq!(difference.differing, ["node_modules/a: 1.2.3 locked, 1.2.2 installed"]);
+    assert!(difference.missing.is_empty());
+}
+
+#[test]
+fn lists_of_python_are_read_line_by_line() {
+    let text = "# pins\nDjango==4.2.7 \\\n    --hash=sha256:00\nzope.interface[test] == 6.1  # why\nloose>=1\nwild==1.*\n\
+                pywin32==306 ; sys_platform == 'win32'\n-r other==1.txt\n";
+    assert_eq!(told(&lines(text, requirements)), "django=4.2.7, pywin32=306 optional, zope-interface=6.1");
+    let text = "version = 1\n[[package]]\nname = \"Flask_Login\"\nversion = \"0.6.3\"\n[package.dependencies]\nversion = \"9\"\n\
+                [[package]]\nname = \"app\"\nsource = { virtual = \".\" }\n[metadata]\nname = \"x\"\nversion = \"1\"\n";
+    let mut toml = toml_packages();
+    assert_eq!(told(&lines(text, |line, found| toml.line(line, found))), "flask-login=0.6.3 optional");
+    assert_eq!(dist_info("Django-4.2.7.dist-info"), Some(("django".to_owned(), "4.2.7")));
+    assert_eq!(dist_info("pip"), None);
+}
+
+#[test]
+fn lists_of_ruby_and_of_other_managers_are_read_line_by_line() {
+    let text = "GEM\n  remote: https://rubygems.org/\n  specs:\n    nokogiri (1.16.0-x86_64-linux)\n      racc (~> 1.4)\n    rails (7.1.2)\n\n\
+                DEPENDENCIES\n  rails (~> 7.1)\n";
+    assert_eq!(told(&lines(text, bundler)), "nokogiri=1.16.0, rails=7.1.2");
+    for (file, expected) in [
+        ("rails-7.1.2.gemspec", Some(("rails", "7.1.2"))),
+        ("nokogiri-1.16.0-x86_64-linux.gemspec", Some(("nokogiri", "1.16.0"))),
+        ("i18n-js-3.9.2.gemspec", Some(("i18n-js", "3.9.2"))),
+        ("unf-ext-1.gemspec", Some(("unf-ext", "1"))),
+        ("rails.gemspec", None),
+        ("rails-7.1.2", None),
+    ] {
+        assert_eq!(gemspec(file), expected, "{file}");
+    }
+    let yarns = ["# yarn lockfile v1", "\"@babel/core@^7.0.0\":", "  version \"7.1\"", "a@^1, a@^2:", "__metadata:"];
+    assert_eq!(yarns.iter().filter(|line| yarn(line)).count(), 2);
+    let mut section = false;
+    let pnpms = [
+        "importers:",
+        "  .:",
+        "packages:",
+        "",
+        "  /a@1.0.0:",
+        "    resolution: {x}",
+        "  b@2.0.0:",
+        "snapshots:",
+        "  c@1:",
+    ];
+    assert_eq!(pnpms.iter().filter(|line| pnpm(line, &mut section)).count(), 2);
+}
+
+#[test]
+fn a_line_without_an_end_is_cut() {
+    let mut told = Vec::new();
+    let text = format!("a\n{}\r\nb", "x".repeat(100_000));
+    each_line(&mut text.as_bytes(), &mut |line| told.push(line.len())).unwrap();
+    assert_eq!(told, [1, LINE_KEPT, 1]);
+}
+
+/// As `lines` keeps them.
+const LINE_KEPT: usize = 4 << 10;
