@@ -16,6 +16,7 @@ mod redis;
 mod services;
 mod sqlite;
 mod system;
+mod web;
 
 use crate::watcher::Spec;
 
@@ -37,6 +38,7 @@ pub const ALL: &[Spec] = &[
     services::SPEC,
     sqlite::SPEC,
     system::SPEC,
+    web::SPEC,
 ];
 
 #[cfg(test)]

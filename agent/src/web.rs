@@ -7,11 +7,13 @@
 
 mod address;
 pub mod apache;
+pub mod caddy;
 mod files;
 mod merge;
 pub mod nginx;
 pub mod panel;
 pub mod places;
+pub mod running;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use plumb_proto::time::Timestamp;
 
 use crate::host::{Host, HostError, Identity};
 use files::Files;
+use places::Place;
 
 /// Sites of one host; of more a problem tells.
 pub const SITES: usize = 2_000;
@@ -33,6 +36,8 @@ pub struct Web {
     pub sites: Vec<Site>,
     /// What could not be read: sites that it names are missing.
     pub problems: Vec<HostError>,
+    /// Where configurations begin.
+    places: Vec<Place>,
     /// What was looked at, as it was.
     seen: Vec<(PathBuf, Option<Identity>)>,
 }
@@ -50,6 +55,8 @@ pub struct Server {
     pub modules: Vec<String>,
     /// The newest of its files; `None` if none could be read.
     pub changed: Option<Timestamp>,
+    /// Where it writes the number of its process, if that is configured.
+    pub pid_file: Option<PathBuf>,
     /// What in it cannot work: blocks that are not closed, named files that are missing.
     pub faults: Vec<String>,
 }
@@ -153,10 +160,12 @@ impl Web {
         self.sites.iter().flat_map(|site| site.docroot.iter().chain(&site.other_roots)).cloned().collect()
     }
 
-    /// False when a file or folder that it was read from has changed since: costs a `stat` of each.
+    /// False when there is another server, or when a file or folder has changed that this was read from: costs a `stat` of
+    /// each.
     #[must_use]
     pub fn is_current(&self, host: &Host) -> bool {
-        self.seen.iter().all(|(path, was)| host.stat(path).ok().map(|meta| meta.identity) == *was)
+        self.places == places::find(host)
+            && self.seen.iter().all(|(path, was)| host.stat(path).ok().map(|meta| meta.identity) == *was)
     }
 
     /// What was read and listed: its change makes this out of date.
@@ -170,10 +179,12 @@ impl Web {
 pub fn read(host: &Host) -> Web {
     let mut web = Web::default();
     let mut files = Files::new(Some(host));
-    for place in places::find(host) {
+    web.places = places::find(host);
+    for place in &web.places {
         let (server, sites) = match place.product {
-            "apache" => apache::read(&mut files, &place, panel::places("apache")),
-            _ => nginx::read(&mut files, &place, panel::places("nginx")),
+            "caddy" => caddy::read(&mut files, place),
+            "apache" => apache::read(&mut files, place, panel::places("apache")),
+            _ => nginx::read(&mut files, place, panel::places("nginx")),
         };
         web.servers.push(server);
         web.sites.extend(sites);

@@ -56,8 +56,9 @@ pub(super) fn read(files: &mut Files<'_>, place: &Place, also: &[&str]) -> (Serv
     }
     let sites = apache.sites(files);
     let (changed, faults) = (files.changed, std::mem::take(&mut files.faults));
+    let pid_file = apache.pid_file.map(|path| apache.root.join(path));
     let (config, prefix, modules) = (place.config.clone(), place.prefix.clone(), apache.modules);
-    (Server { product: place.product, prefix, config, modules, changed, faults }, sites)
+    (Server { product: place.product, prefix, config, modules, changed, pid_file, faults }, sites)
 }
 
 /// An open section.
@@ -78,6 +79,7 @@ struct Apache {
     variables: BTreeMap<String, String>,
     defined: BTreeSet<String>,
     modules: Vec<String>,
+    pid_file: Option<String>,
     sections: Vec<Section>,
     main: VirtualHost,
     /// The virtual host that is being read.
@@ -101,6 +103,7 @@ impl Apache {
             variables: BTreeMap::new(),
             defined: place.defines.iter().cloned().collect(),
             modules: Vec::new(),
+            pid_file: None,
             sections: Vec::new(),
             main: VirtualHost::default(),
             host: None,
@@ -291,6 +294,7 @@ impl Apache {
             ("include", [pattern, ..]) => self.include(files, pattern, false),
             ("includeoptional", [pattern, ..]) => self.include(files, pattern, true),
             ("serverroot", [path]) => self.root = self.expanded(path).map_or_else(|_| self.root.clone(), PathBuf::from),
+            ("pidfile", [path]) => self.pid_file = self.expanded(path).ok(),
             ("define", [name]) if self.defined.len() < NAMED => {
                 self.defined.insert(name.clone());
             }

@@ -48,7 +48,7 @@ pub(super) fn read(files: &mut Files<'_>, place: &Place, also: &[&str]) -> (Serv
     let sites = nginx.sites(files);
     let (changed, faults) = (files.changed, std::mem::take(&mut files.faults));
     let (config, prefix, modules) = (place.config.clone(), place.prefix.clone(), nginx.modules);
-    (Server { product: "nginx", prefix, config, modules, changed, faults }, sites)
+    (Server { product: "nginx", prefix, config, modules, changed, pid_file: None, faults }, sites)
 }
 
 struct Nginx {

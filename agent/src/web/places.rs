@@ -2,17 +2,10 @@
 //! running server was started with.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::host::Host;
 
-/// Age of a list of processes that is new enough.
-const FRESH: Duration = Duration::from_secs(5);
-/// Processes of web servers whose command lines are read.
-const MASTERS: usize = 64;
 /// Servers of one host.
 const SERVERS: usize = 16;
 
@@ -96,7 +89,9 @@ pub fn prefix(path: &Path) -> Option<PathBuf> {
 pub fn find(host: &Host) -> Vec<Place> {
     let mut found: Vec<Place> = Vec::new();
     let mut met = BTreeSet::new();
-    let (started, defines) = started(host);
+    let masters = super::running::masters(host).unwrap_or_default();
+    let started = masters.iter().filter_map(|master| Some((master.product, master.config.clone()?)));
+    let defines: BTreeSet<&String> = masters.iter().flat_map(|master| &master.defines).collect();
     let known = KNOWN.iter().map(|(product, path)| (*product, PathBuf::from(path)));
     for (product, config) in known.chain(started) {
         match host.stat(&config) {
@@ -106,7 +101,7 @@ pub fn find(host: &Host) -> Vec<Place> {
             // That it cannot be read is told where it is read.
             Err(_) => {}
         }
-        let of_apache = if product == "apache" { defines.clone() } else { Vec::new() };
+        let of_apache = defines.iter().filter(|_| product == "apache").map(|name| (*name).clone()).collect();
         let prefix = prefix(&config);
         found.push(Place { product, config, prefix, defines: of_apache });
         if found.len() == SERVERS {
@@ -116,35 +111,8 @@ pub fn find(host: &Host) -> Vec<Place> {
     found
 }
 
-/// What running servers were started with: main files (`-c`, `-f`, `--config`), and names that are defined (`-D`).
-fn started(host: &Host) -> (Vec<(&'static str, PathBuf)>, Vec<String>) {
-    let (mut configs, mut defines) = (Vec::new(), Vec::new());
-    let Ok(processes) = host.processes(FRESH) else { return (configs, defines) };
-    let servers =
-        processes.iter().filter_map(|process| Some((process.pid, product(&process.exe.as_ref().ok()?.path)?)));
-    for (pid, product) in servers.take(MASTERS) {
-        let Ok(words) = host.cmdline(pid) else { continue };
-        let words = split(&words);
-        // In a container the same path is another file.
-        if words.len() < 2 || !host.is_of_the_host(pid) {
-            continue;
-        }
-        let folder = || host.working_folder(pid).unwrap_or_else(|_| PathBuf::from("/"));
-        let (config, named) = arguments(product, &words);
-        configs.extend(config.map(|config| (product, folder().join(OsStr::from_bytes(&config)))));
-        for name in named {
-            if defines.len() < 64 && !defines.contains(&name) {
-                defines.push(name);
-            }
-        }
-    }
-    configs.sort();
-    configs.dedup();
-    (configs, defines)
-}
-
 /// nginx puts `nginx: master process /usr/sbin/nginx -c /x` in the place of its words, as one of them.
-fn split(words: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub(super) fn split(words: &[Vec<u8>]) -> Vec<Vec<u8>> {
     match words {
         [title] if title.starts_with(b"nginx: master process ") => {
             let words = title.split(|byte| *byte == b' ').skip(3).map(<[u8]>::to_vec);
@@ -155,7 +123,7 @@ fn split(words: &[Vec<u8>]) -> Vec<Vec<u8>> {
 }
 
 /// The main file of a command line, and the names that it defines.
-fn arguments(product: &str, words: &[Vec<u8>]) -> (Option<Vec<u8>>, Vec<String>) {
+pub(super) fn arguments(product: &str, words: &[Vec<u8>]) -> (Option<Vec<u8>>, Vec<String>) {
     let option: &[u8] = match product {
         "nginx" => b"-c",
         "apache" => b"-f",

@@ -9,6 +9,7 @@ use crate::host::Host;
 use crate::state::testing::Folder;
 
 mod apache;
+mod caddy;
 mod hostile;
 mod nginx;
 mod panels;
