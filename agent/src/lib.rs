@@ -21,4 +21,3 @@ pub mod tables;
 pub mod watcher;
 pub mod watchers;
 pub mod web;
-pub mod webconfig;

@@ -9,6 +9,7 @@ mod address;
 pub mod apache;
 pub mod caddy;
 mod files;
+pub mod litespeed;
 mod merge;
 pub mod nginx;
 pub mod panel;
@@ -182,12 +183,20 @@ pub fn read(host: &Host) -> Web {
     web.places = places::find(host);
     for place in &web.places {
         let (server, sites) = match place.product {
+            "litespeed" => litespeed::read(&mut files, place),
             "caddy" => caddy::read(&mut files, place),
             "apache" => apache::read(&mut files, place, panel::places("apache")),
             _ => nginx::read(&mut files, place, panel::places("nginx")),
         };
         web.servers.push(server);
         web.sites.extend(sites);
+    }
+    // LiteSpeed Enterprise stands in for Apache and serves its sites, unless both run.
+    let stands_in = web.servers.iter().any(|server| server.config.extension().is_some_and(|end| end == "xml"))
+        && web.sites.iter().any(|site| site.server == "litespeed");
+    if stands_in && running::masters(host).is_ok_and(|masters| masters.iter().all(|each| each.product != "apache")) {
+        web.servers.retain(|server| server.product != "apache");
+        web.sites.retain(|site| site.server != "apache");
     }
     web.sites = merge::merge(std::mem::take(&mut web.sites), &mut files);
     panel::settle(host, &mut web.sites);

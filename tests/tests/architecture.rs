@@ -12,7 +12,7 @@ struct Rule {
 }
 
 /// What several watchers share beside their contract.
-const SHARED: [&str; 8] = [
+const SHARED: [&str; 7] = [
     "agent/src/apps",
     "agent/src/databases",
     "agent/src/failures",
@@ -20,7 +20,6 @@ const SHARED: [&str; 8] = [
     "agent/src/provenance",
     "agent/src/tables",
     "agent/src/web",
-    "agent/src/webconfig",
 ];
 
 /// What goes past the one door to the host.

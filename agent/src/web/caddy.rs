@@ -196,7 +196,8 @@ impl Caddy {
         let Some((name, arguments)) = words.split_first() else { return };
         // What a matcher in front of it says of the request.
         let is_matcher = |word: &String| word == "*" || word.starts_with('@') || word.starts_with('/');
-        let matched = if arguments.len() > 1 && arguments.first().is_some_and(is_matcher) { 1 } else { 0 };
+        let matched =
+            if name != "tls" && arguments.len() > 1 && arguments.first().is_some_and(is_matcher) { 1 } else { 0 };
         let whole = arguments.first().is_none_or(|word| matched == 0 || word == "*");
         let rest = arguments.get(matched..).unwrap_or_default();
         let environment = |value: &str| value.contains("{$").then(|| "it depends on the environment".to_owned());

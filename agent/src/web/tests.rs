@@ -11,6 +11,7 @@ use crate::state::testing::Folder;
 mod apache;
 mod caddy;
 mod hostile;
+mod litespeed;
 mod nginx;
 mod panels;
 

@@ -45,6 +45,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("pressure.toml", include_str!("../../../packaging/policy/pressure.toml")),
     ("services.toml", include_str!("../../../packaging/policy/services.toml")),
     ("support.toml", include_str!("../../../packaging/policy/support.toml")),
+    ("web.toml", include_str!("../../../packaging/policy/web.toml")),
 ];
 
 /// The rules in force.

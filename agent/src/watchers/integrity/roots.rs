@@ -7,7 +7,7 @@ use super::Integrity;
 use super::tree::Tree;
 use crate::host::pattern::expand;
 use crate::host::{Host, HostError, Kind};
-use crate::webconfig::{Configured, document_roots};
+use crate::web::{self, Web};
 
 /// Folders that hold more than a website, whatever is configured.
 const TOO_MUCH: [&str; 22] = [
@@ -54,9 +54,10 @@ impl Integrity {
         for pattern in &self.configuration {
             names.extend(expand(host, pattern, &mut |_| {}).into_iter().map(|path| (path, false)));
         }
-        let configured = if self.discover { document_roots(host) } else { Configured::default() };
+        let configured = if self.discover { web::read(host) } else { Web::default() };
+        let named = configured.document_roots();
         found.problems.extend(configured.problems.into_iter().map(|error| (PathBuf::new(), error)));
-        let code = self.roots.iter().flat_map(|pattern| expand(host, pattern, &mut |_| {})).chain(configured.roots);
+        let code = self.roots.iter().flat_map(|pattern| expand(host, pattern, &mut |_| {})).chain(named);
         for path in code.filter(|path| !TOO_MUCH.iter().any(|each| path == Path::new(each))) {
             names.entry(path).or_insert(true);
         }

@@ -95,7 +95,7 @@ impl Watch {
             Ok(needed) => look.fact(&WEB_SERVER, key, source, &[("restart_needed", needed.into())]),
             Err((why, hint)) => look.unknown(&WEB_SERVER, key, "restart_needed", why, hint),
         }
-        match master.loaded(look.host, server, look.now) {
+        match master.loaded(look.host, server, look.host.clock().now()) {
             Ok(loaded) => {
                 look.fact(&WEB_SERVER, key, source, &[("config_loaded", loaded.into())]);
                 if let Some(changed) = server.changed {

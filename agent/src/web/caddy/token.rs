@@ -88,7 +88,8 @@ fn after_mark<'a>(text: &'a str, mark: &str) -> &'a str {
     let mut rest = text;
     while let Some((line, left)) = rest.split_once('\n') {
         if line.trim() == mark {
-            return left;
+            // The line that it stands on ends there.
+            return text.get(text.len() - left.len() - 1..).unwrap_or_default();
         }
         rest = left;
     }
