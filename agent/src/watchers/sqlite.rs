@@ -15,7 +15,7 @@ use crate::databases::wire::sqlite::{HEADER, version};
 use crate::host::{ErrorKind, Host, HostError, Kind};
 use crate::tables::DATABASE;
 use crate::watcher::{Look, Progress, Spec, Watcher, minutes};
-use crate::webconfig::document_roots;
+use crate::web;
 
 /// The watcher `sqlite`.
 pub const SPEC: Spec = Spec::new::<Sqlite>(
@@ -89,12 +89,12 @@ impl Watcher for Sqlite {
 
 impl Search {
     fn begin(host: &Host, folders: &[PathBuf]) -> Self {
-        let configured = document_roots(host);
-        let mut search = Self { problems: configured.problems, ..Self::default() };
+        let configured = web::read(host);
+        let mut search = Self { problems: configured.problems.clone(), ..Self::default() };
         for folder in folders {
             search.add(host, folder, OTHER_DEPTH);
         }
-        for root in configured.roots.iter().take(MAX_ROOTS) {
+        for root in configured.document_roots().iter().take(MAX_ROOTS) {
             search.add(host, root, DEPTH);
             // `..` is taken by its word: behind a link it would be another folder.
             let above = root.parent().unwrap_or(root);
