@@ -21,3 +21,4 @@ pub mod tables;
 pub mod watcher;
 pub mod watchers;
 pub mod web;
+pub mod x509;
