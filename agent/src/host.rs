@@ -25,6 +25,7 @@ mod settling;
 mod socket;
 pub mod sockets;
 pub mod sys;
+pub mod tls;
 pub mod tree_events;
 pub mod users;
 mod walk;

@@ -12,7 +12,7 @@ struct Rule {
 }
 
 /// What several watchers share beside their contract.
-const SHARED: [&str; 7] = [
+const SHARED: [&str; 8] = [
     "agent/src/apps",
     "agent/src/databases",
     "agent/src/failures",
@@ -20,6 +20,7 @@ const SHARED: [&str; 7] = [
     "agent/src/provenance",
     "agent/src/tables",
     "agent/src/web",
+    "agent/src/x509",
 ];
 
 /// What goes past the one door to the host.
@@ -143,6 +144,12 @@ const ONLY: &[(&str, &str, &[&str], &str)] = &[
     ("agent/src", "unsafe ", &["agent/src/host/sys.rs"], "system calls are made in one reviewed module"),
     ("collector/src", "unsafe ", &[], "the collector needs no unsafe code"),
     ("sandbox/src", "unsafe ", &[], "the locks need no unsafe code"),
+    (
+        "agent/src",
+        "rustls::",
+        &["agent/src/deliver", "agent/src/host/tls"],
+        "TLS is spoken to the collector by deliver, and to listeners of this machine by the host's door",
+    ),
     ("agent/src", "SystemTime::now", &[], "time is an argument"),
     ("collector/src", "SystemTime::now", &[], "time is an argument"),
 ];
