@@ -1,6 +1,7 @@
 //! The list of watchers.
 
 mod backups;
+mod certificates;
 mod disk;
 mod elasticsearch;
 mod integrity;
@@ -23,6 +24,7 @@ use crate::watcher::Spec;
 /// All watchers, by name.
 pub const ALL: &[Spec] = &[
     backups::SPEC,
+    certificates::SPEC,
     disk::SPEC,
     elasticsearch::SPEC,
     integrity::SPEC,

@@ -34,6 +34,7 @@ pub use source::Source;
 /// The rules that ship, by file name: the policy of a collector that was given no other.
 pub const SHIPPED: &[(&str, &str)] = &[
     ("backups.toml", include_str!("../../../packaging/policy/backups.toml")),
+    ("certificates.toml", include_str!("../../../packaging/policy/certificates.toml")),
     ("database.toml", include_str!("../../../packaging/policy/database.toml")),
     ("disk.toml", include_str!("../../../packaging/policy/disk.toml")),
     ("integrity.toml", include_str!("../../../packaging/policy/integrity.toml")),
