@@ -184,8 +184,8 @@ mod tests {
 
     fn doors(names: &[&str], listen: &[&str]) -> Vec<String> {
         let owned = |all: &[&str]| all.iter().map(|each| (*each).to_owned()).collect();
-        let site =
-            Site { server: "nginx", names: owned(names), listen: owned(listen), encrypted: true, ..Site::default() };
+        let mut site = Site::default();
+        (site.server, site.encrypted, site.names, site.listen) = ("nginx", true, owned(names), owned(listen));
         let asked = |door: &Door| door.name.clone().unwrap_or_else(|| "nobody".to_owned());
         Door::of(&site)
             .iter()
@@ -221,7 +221,8 @@ mod tests {
 
     #[test]
     fn a_door_is_due_when_its_time_has_come_its_file_has_changed_or_it_differed() {
-        let site = Site { server: "nginx", listen: vec!["443 ssl".to_owned()], encrypted: true, ..Site::default() };
+        let mut site = Site::default();
+        (site.server, site.encrypted, site.listen) = ("nginx", true, vec!["443 ssl".to_owned()]);
         let door = &Door::of(&site)[0];
         let mut visits = Visits::default();
         let minute = Duration::from_secs(60);

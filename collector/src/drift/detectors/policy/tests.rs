@@ -1,4 +1,5 @@
 mod php;
+mod certificates;
 mod services;
 mod support;
 
