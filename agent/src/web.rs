@@ -69,7 +69,8 @@ pub struct Site {
     pub server: &'static str,
     /// Its names, the one of its key first; none for a catch-all.
     pub names: Vec<String>,
-    /// Where it is listened for it (`*:443 ssl`, `unix:/run/x.sock`), with the words `ssl`, `quic`, `default_server`.
+    /// Where it is listened for it (`*:443 ssl`, `unix:/run/x.sock`), with the words `ssl`, `quic`, `proxy_protocol`,
+    /// `default_server`.
     pub listen: Vec<String>,
     /// Its document root.
     pub docroot: Option<PathBuf>,

@@ -106,7 +106,7 @@ fn listen(words: &[String]) -> Option<String> {
         address if address.starts_with("unix:") || has_port(address) => address.to_owned(),
         address => format!("{address}:80"),
     };
-    for word in ["ssl", "quic", "default_server"] {
+    for word in ["ssl", "quic", "proxy_protocol", "default_server"] {
         if rest.iter().any(|each| each == word || word == "default_server" && each == "default") {
             text.push(' ');
             text.push_str(word);
