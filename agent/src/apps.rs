@@ -6,7 +6,9 @@ pub mod json;
 pub mod lock;
 pub mod php;
 mod place;
+mod search;
 pub mod text;
+mod worker;
 pub mod zip;
 
 use std::collections::BTreeSet;
@@ -14,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 use crate::host::{Host, HostError, Kind, Meta};
 pub use place::{Found, find};
+pub use search::{Search, shown};
+pub use worker::{Language, Worker, site_packages, venv_beside, workers};
 
 /// Bytes of a file that tells one product from another.
 const SMALL: usize = 256 << 10;

@@ -2,6 +2,7 @@
 
 mod backups;
 mod certificates;
+mod cms;
 mod disk;
 mod elasticsearch;
 mod integrity;
@@ -25,6 +26,7 @@ use crate::watcher::Spec;
 pub const ALL: &[Spec] = &[
     backups::SPEC,
     certificates::SPEC,
+    cms::SPEC,
     disk::SPEC,
     elasticsearch::SPEC,
     integrity::SPEC,
