@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::host::{Host, HostError, Kind, Meta};
-pub use place::{Found, find};
+pub use place::{Found, around, find};
 pub use search::{Search, shown};
 pub use worker::{Language, Worker, site_packages, venv_beside, workers};
 

@@ -9,7 +9,7 @@ use crate::watcher::{Look, Table};
 /// Bytes of os-release.
 const OS_RELEASE: usize = 64 << 10;
 /// Names of packages that only one maker uses.
-const NAMES: [(&str, &str); 17] = [
+const NAMES: [(&str, &str); 26] = [
     ("plesk-php", "plesk"),
     ("ea-php", "cpanel"),
     ("ea-apache", "cpanel"),
@@ -28,10 +28,30 @@ const NAMES: [(&str, &str); 17] = [
     ("mongodb-org", "mongodb"),
     ("elasticsearch", "elastic"),
     ("opensearch", "opensearch"),
+    // other languages of the panels
+    ("plesk-", "plesk"),
+    ("ea-", "cpanel"),
+    ("alt-python", "cloudlinux"),
+    ("alt-nodejs", "cloudlinux"),
+    ("alt-ruby", "cloudlinux"),
+    // builds of Java
+    ("temurin-", "adoptium"),
+    ("adoptopenjdk-", "adoptium"),
+    ("zulu", "azul"),
+    ("msopenjdk-", "microsoft"),
 ];
 /// Marks in versions of packages that only one maker uses: MariaDB's, PostgreSQL's (apt.postgresql.org and
-/// yum.postgresql.org) and Redis's (packages.redis.io) own repositories.
-const MARKS: [(&str, &str); 4] = [("+maria~", "mariadb"), (".pgdg", "pgdg"), ("PGDG", "pgdg"), ("rl1~", "redis")];
+/// yum.postgresql.org), Redis's (packages.redis.io), NodeSource's and Brightbox's (Ruby) own repositories.
+const MARKS: [(&str, &str); 6] = [
+    ("+maria~", "mariadb"),
+    (".pgdg", "pgdg"),
+    ("PGDG", "pgdg"),
+    ("rl1~", "redis"),
+    ("nodesource", "nodesource"),
+    ("bbox1", "brightbox"),
+];
+/// How the archive deadsnakes marks its builds of Python: with the release of Ubuntu that each is for.
+const DEADSNAKES: [&str; 4] = ["+bionic", "+focal", "+jammy", "+noble"];
 /// Systems whose packages are those of Red Hat, built once more.
 const REDHAT: [&str; 9] =
     ["rhel", "centos", "almalinux", "rocky", "ol", "cloudlinux", "eurolinux", "virtuozzo", "miraclelinux"];
@@ -73,8 +93,11 @@ impl System {
         let runcloud = name
             .strip_prefix("php")
             .is_some_and(|rest| rest.split('-').next().is_some_and(|branch| branch.ends_with("rc")));
+        let python = name.starts_with("python") || name.starts_with("libpython");
         match package.manager {
             _ if runcloud => "runcloud",
+            _ if name.contains("amazon-corretto") => "corretto",
+            Manager::Dpkg if python && DEADSNAKES.iter().any(|mark| version.contains(mark)) => "deadsnakes",
             // Builds from Git for Debian and Ubuntu; `~deb12u1` alone is Debian's own security update.
             Manager::Dpkg if version.contains("deb.sury.org") || version.contains("+0~") && version.contains("gbp") => {
                 "sury"
@@ -144,6 +167,14 @@ mod tests {
             ("debian", "redis-tools", "6:7.4.1-1rl1~bookworm1", "redis"),
             ("debian", "mongodb-org-server", "7.0.5", "mongodb"),
             ("debian", "elasticsearch", "8.15.0", "elastic"),
+            ("debian", "nodejs", "20.20.2-1nodesource1", "nodesource"),
+            ("debian", "nodejs", "18.19.0+dfsg-6~deb12u2", "debian"),
+            ("ubuntu", "python3.12", "3.12.7-1+jammy1", "deadsnakes"),
+            ("ubuntu", "python3.12", "3.12.3-1ubuntu0.3", "ubuntu"),
+            ("debian", "temurin-25-jdk", "25.0.3.0.0+9-0", "adoptium"),
+            ("debian", "java-17-amazon-corretto-jdk", "1:17.0.9.8-1", "corretto"),
+            ("debian", "openjdk-17-jre-headless", "17.0.15+6-1~deb12u1", "debian"),
+            ("ubuntu", "ruby2.7", "2.7.8-1bbox1~jammy1", "brightbox"),
         ] {
             assert_eq!(told(system, Manager::Dpkg, name, version), expected, "{name} {version}");
         }

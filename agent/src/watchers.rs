@@ -3,6 +3,7 @@
 mod backups;
 mod certificates;
 mod cms;
+mod dependencies;
 mod disk;
 mod elasticsearch;
 mod integrity;
@@ -15,6 +16,7 @@ mod network;
 mod php;
 mod postgresql;
 mod redis;
+mod runtimes;
 mod services;
 mod sqlite;
 mod system;
@@ -27,6 +29,7 @@ pub const ALL: &[Spec] = &[
     backups::SPEC,
     certificates::SPEC,
     cms::SPEC,
+    dependencies::SPEC,
     disk::SPEC,
     elasticsearch::SPEC,
     integrity::SPEC,
@@ -39,6 +42,7 @@ pub const ALL: &[Spec] = &[
     php::SPEC,
     postgresql::SPEC,
     redis::SPEC,
+    runtimes::SPEC,
     services::SPEC,
     sqlite::SPEC,
     system::SPEC,

@@ -53,6 +53,15 @@ pub fn find(host: &Host, docroot: &Path) -> Found {
     found
 }
 
+/// The folders that lock files and the like of a document root lie in: itself, and the one around it where it is what an
+/// application shows of itself.
+#[must_use]
+pub fn around(host: &Host, docroot: &Path) -> Vec<PathBuf> {
+    let Ok((root, _)) = look_at(host, docroot) else { return Vec::new() };
+    let parent = root.parent().filter(|parent| is_public(&root) && *parent != Path::new("/")).map(Path::to_owned);
+    [root].into_iter().chain(parent).collect()
+}
+
 impl Found {
     /// All applications of it.
     pub fn all(&self) -> impl Iterator<Item = &App> {

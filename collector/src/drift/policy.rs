@@ -35,7 +35,9 @@ pub use source::Source;
 pub const SHIPPED: &[(&str, &str)] = &[
     ("backups.toml", include_str!("../../../packaging/policy/backups.toml")),
     ("certificates.toml", include_str!("../../../packaging/policy/certificates.toml")),
+    ("cms.toml", include_str!("../../../packaging/policy/cms.toml")),
     ("database.toml", include_str!("../../../packaging/policy/database.toml")),
+    ("dependencies.toml", include_str!("../../../packaging/policy/dependencies.toml")),
     ("disk.toml", include_str!("../../../packaging/policy/disk.toml")),
     ("integrity.toml", include_str!("../../../packaging/policy/integrity.toml")),
     ("logs.toml", include_str!("../../../packaging/policy/logs.toml")),
@@ -44,6 +46,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("os.toml", include_str!("../../../packaging/policy/os.toml")),
     ("php.toml", include_str!("../../../packaging/policy/php.toml")),
     ("pressure.toml", include_str!("../../../packaging/policy/pressure.toml")),
+    ("runtimes.toml", include_str!("../../../packaging/policy/runtimes.toml")),
     ("services.toml", include_str!("../../../packaging/policy/services.toml")),
     ("support.toml", include_str!("../../../packaging/policy/support.toml")),
     ("web.toml", include_str!("../../../packaging/policy/web.toml")),
