@@ -156,11 +156,11 @@ fn a_later_file_changes_single_fields_and_switches_rules_off() {
 
 #[test]
 fn rules_may_name_tables_that_hosts_have_declared() {
-    let text = "[r]\non = 'cms'\nseverity = 'info'\nok = \"cms.product == 'wordpress'\"\ntitle = 't'\n";
+    let text = "[r]\non = 'forum'\nseverity = 'info'\nok = \"forum.product == 'discourse'\"\ntitle = 't'\n";
     let source = Source { name: "my.toml".to_owned(), text: text.to_owned() };
-    let declared = table("cms", &[("product", ColumnType::Text, Role::State)]);
+    let declared = table("forum", &[("product", ColumnType::Text, Role::State)]);
     assert!(Policy::load(&[source], &[declared]).is_ok());
-    assert_eq!(mistake(text), "my.toml:2: rule `r`, on: there is no table or metric `cms`");
+    assert_eq!(mistake(text), "my.toml:2: rule `r`, on: there is no table or metric `forum`");
 }
 
 #[test]
