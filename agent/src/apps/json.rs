@@ -73,7 +73,7 @@ impl<'a> Json<'a> {
     ///
     /// # Errors
     /// It is not JSON, is nested too deep, or ends too early.
-    pub fn next(&mut self) -> Result<Option<Event>, Fault> {
+    pub fn event(&mut self) -> Result<Option<Event>, Fault> {
         loop {
             let Some(byte) = self.byte()? else {
                 return if self.depth == 0 && self.begun { Ok(None) } else { Err(self.fault("it ends too early")) };
@@ -116,12 +116,12 @@ impl<'a> Json<'a> {
     /// Passes over the rest of a value whose first event was `event`.
     ///
     /// # Errors
-    /// As [`Json::next`].
+    /// As [`Json::event`].
     pub fn skip(&mut self, event: Event) -> Result<(), Fault> {
         if matches!(event, Event::Object | Event::List) {
             let outside = self.depth - 1;
             while self.depth > outside {
-                self.next()?;
+                self.event()?;
             }
         }
         Ok(())
@@ -130,9 +130,9 @@ impl<'a> Json<'a> {
     /// The next event, which must be there.
     ///
     /// # Errors
-    /// As [`Json::next`].
+    /// As [`Json::event`].
     pub fn need(&mut self) -> Result<Event, Fault> {
-        self.next()?.ok_or_else(|| self.fault("it ends too early"))
+        self.event()?.ok_or_else(|| self.fault("it ends too early"))
     }
 
     /// That something is not as the format has it.
@@ -246,7 +246,7 @@ mod tests {
         let mut json = Json::new(&mut from);
         let mut told = String::new();
         loop {
-            match json.next() {
+            match json.event() {
                 Ok(None) => return told,
                 Ok(Some(Event::Object)) => told.push('{'),
                 Ok(Some(Event::List)) => told.push('['),
@@ -294,6 +294,6 @@ mod tests {
         let event = json.need().unwrap();
         json.skip(event).unwrap();
         assert_eq!((json.need(), json.text().len()), (Ok(Event::Text), 512));
-        assert_eq!((json.need(), json.next()), (Ok(Event::End), Ok(None)));
+        assert_eq!((json.need(), json.event()), (Ok(Event::End), Ok(None)));
     }
 }

@@ -15,7 +15,7 @@ pub fn header(text: &str, names: &[&'static str], found: &mut dyn FnMut(&'static
             line.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
                 && line[name.len()..].starts_with(':')
         };
-        let Some(place) = left.iter().position(|name| fits(&name)) else { continue };
+        let Some(place) = left.iter().position(fits) else { continue };
         let name = left.swap_remove(place);
         // A comment may end behind it.
         let value = &line[name.len() + 1..];

@@ -16,6 +16,8 @@ mod tell;
 mod wordpress;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use plumb_proto::model::ColumnType;
@@ -163,6 +165,8 @@ struct Begun {
     owners: Result<BTreeMap<PathBuf, Package>, PackagesError>,
     system: System,
     told: usize,
+    /// Some places could not be looked at.
+    hidden: bool,
     watched: BTreeSet<PathBuf>,
 }
 
@@ -183,8 +187,11 @@ impl Watcher for Cms {
             };
             self.files.work += 1;
             if let Some(candidate) = begun.extensions.pop_front() {
-                if begun.told < EXTENSIONS {
-                    begun.told += usize::from(extension::tell(look, &mut self.files, &candidate));
+                begun.told += usize::from(extension::tell(look, &mut self.files, &candidate));
+                if begun.told >= EXTENSIONS && !begun.extensions.is_empty() {
+                    let why = format!("more than {EXTENSIONS} extensions: the rest is not told");
+                    look.problem(&CMS_EXTENSION, "", "", why, "");
+                    begun.extensions.clear();
                 }
             } else if let Some((app, led)) = apps.pop_front() {
                 self.tell_app(look, &mut begun, &app, &led);
@@ -214,12 +221,14 @@ impl Cms {
             owners: Ok(BTreeMap::new()),
             system: System::read(look.host),
             told: 0,
+            hidden: false,
             watched: BTreeSet::new(),
         })
     }
 
     /// All places were looked at: what they led to comes next.
     fn searched(&mut self, look: &mut Look<'_>, begun: &mut Begun) {
+        begun.hidden = !begun.search.problems.is_empty();
         for error in std::mem::take(&mut begun.search.problems) {
             self.tell_hidden(look, &error);
         }
@@ -252,8 +261,7 @@ impl Cms {
 
     /// Tells that a place cannot be looked at. What was found there before is unknown; no other row is.
     fn tell_hidden(&self, look: &mut Look<'_>, error: &HostError) {
-        let place: &Path =
-            Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(error.path.as_bytes()));
+        let place = Path::new(OsStr::from_bytes(error.path.as_bytes()));
         let led = self.led.iter().filter(|(root, _)| root.starts_with(place)).flat_map(|(_, apps)| apps);
         let prefixes: BTreeSet<_> = led.map(PathBuf::as_path).chain([place]).map(shown).collect();
         for table in [&CMS, &CMS_EXTENSION] {
@@ -266,7 +274,7 @@ impl Cms {
     fn end(&mut self, begun: Begun) -> Progress {
         self.files.end();
         self.watched = begun.watched.into_iter().take(WATCHED).collect();
-        if begun.told == 0 { Progress::Absent } else { Progress::Done }
+        if begun.told == 0 && !begun.hidden { Progress::Absent } else { Progress::Done }
     }
 }
 

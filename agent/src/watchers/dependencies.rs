@@ -82,6 +82,8 @@ struct Begun {
     /// Lock files, with the virtual environment of whoever works there; `None` until all places were looked at.
     todo: Option<VecDeque<(PathBuf, Option<PathBuf>)>>,
     seen: BTreeSet<PathBuf>,
+    /// Some places could not be looked at.
+    hidden: bool,
 }
 
 impl Watcher for Dependencies {
@@ -90,12 +92,18 @@ impl Watcher for Dependencies {
             Some(begun) => begun,
             None => {
                 look.host.check()?;
-                Begun { search: Search::begin(look.host, &self.folders), todo: None, seen: BTreeSet::new() }
+                Begun {
+                    search: Search::begin(look.host, &self.folders),
+                    todo: None,
+                    seen: BTreeSet::new(),
+                    hidden: false,
+                }
             }
         };
         if begun.todo.is_none() {
             for _ in 0..PLACES {
                 if !begun.search.step(look.host) {
+                    begun.hidden = !begun.search.problems.is_empty();
                     begun.todo = Some(find(look, &mut begun.search));
                     break;
                 }
@@ -113,7 +121,7 @@ impl Watcher for Dependencies {
             return Ok(Progress::More);
         }
         self.known.retain(|path, _| begun.seen.contains(path));
-        Ok(if begun.seen.is_empty() { Progress::Absent } else { Progress::Done })
+        Ok(if begun.seen.is_empty() && !begun.hidden { Progress::Absent } else { Progress::Done })
     }
 }
 

@@ -121,6 +121,8 @@ struct Begun {
     owners: Result<BTreeMap<PathBuf, Package>, PackagesError>,
     system: System,
     running: Running,
+    /// Some folders could not be looked at.
+    hidden: bool,
 }
 
 /// Programs that run: whether a process still has an older one in memory.
@@ -143,7 +145,7 @@ impl Watcher for Runtimes {
                 return Ok(Progress::More);
             }
         }
-        Ok(if begun.keys.is_empty() { Progress::Absent } else { Progress::Done })
+        Ok(if begun.keys.is_empty() && !begun.hidden { Progress::Absent } else { Progress::Done })
     }
 
     fn wake_on(&self) -> Vec<PathBuf> {
@@ -195,7 +197,14 @@ impl Runtimes {
         self.known.retain(|path, _| todo.iter().any(|program| program.path == *path));
         let paths: Vec<PathBuf> = todo.iter().map(|program| program.path.clone()).collect();
         let owners = look.host.owners(&paths, &PACKAGES);
-        Ok(Begun { todo, keys: BTreeSet::new(), owners, system: System::read(look.host), running })
+        Ok(Begun {
+            todo,
+            keys: BTreeSet::new(),
+            owners,
+            system: System::read(look.host),
+            running,
+            hidden: !hidden.is_empty(),
+        })
     }
 
     /// Tells one program; answers how many bytes of it were read.

@@ -31,17 +31,15 @@ pub fn compare(locked: &Packages, installed: &Packages) -> Difference {
     let mut difference = Difference::default();
     for (name, package) in &locked.by_name {
         match installed.by_name.get(name) {
-            Some(there) if there.version != package.version => {
-                if difference.differing.len() < LISTED {
-                    difference
-                        .differing
-                        .push(format!("{name}: {} locked, {} installed", package.version, there.version));
-                }
+            Some(there) if there.version == package.version => {}
+            Some(_) if difference.differing.len() >= LISTED => {}
+            Some(there) => {
+                let versions = format!("{} locked, {} installed", package.version, there.version);
+                difference.differing.push(format!("{name}: {versions}"));
             }
-            Some(_) => {}
             None if package.optional || package.dev && !with_dev || installed.cut => {}
-            None if difference.missing.len() < LISTED => difference.missing.push(name.to_string()),
-            None => {}
+            None if difference.missing.len() >= LISTED => {}
+            None => difference.missing.push(name.to_string()),
         }
     }
     difference

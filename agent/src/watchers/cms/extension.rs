@@ -57,7 +57,7 @@ pub(super) enum Form {
 
 /// Tells an extension; `false` if it is none.
 pub(super) fn tell(look: &mut Look<'_>, files: &mut Files, candidate: &Candidate) -> bool {
-    let Candidate { cms, path, kind, form } = candidate;
+    let Candidate { path, form, .. } = candidate;
     let key = shown(path);
     let words = match read(look.host, files, path, form) {
         Ok(Some(words)) => words,
@@ -74,7 +74,6 @@ pub(super) fn tell(look: &mut Look<'_>, files: &mut Files, candidate: &Candidate
             return false;
         }
     };
-    let _ = (cms, kind);
     tell_row(look, candidate, &words);
     true
 }
@@ -239,13 +238,13 @@ fn package(bytes: &[u8], words: &mut Words) {
     let mut from = bytes;
     let mut json = Json::new(&mut from);
     // What is cut ends too early: what was told before stands.
-    while let Ok(Some(event)) = json.next() {
+    while let Ok(Some(event)) = json.event() {
         let column = match json.text() {
             "name" => "name",
             "version" => "version",
             _ => continue,
         };
-        if event == Event::Key && json.depth() == 1 && json.next() == Ok(Some(Event::Text)) {
+        if event == Event::Key && json.depth() == 1 && json.event() == Ok(Some(Event::Text)) {
             let value = json.text().to_owned();
             add(words, column, &value);
         }

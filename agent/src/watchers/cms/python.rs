@@ -104,8 +104,8 @@ fn settings(source: &[u8], words: &mut Words) {
 /// Of settings, which hold secrets: the last plain `DEBUG = `.
 fn debug(source: &[u8], words: &mut Words) {
     let text = String::from_utf8_lossy(source);
-    let values = text.lines().filter_map(|line| line.strip_prefix("DEBUG")?.trim_start().strip_prefix('='));
-    if let Some(value) = values.last() {
+    let mut values = text.lines().filter_map(|line| line.strip_prefix("DEBUG")?.trim_start().strip_prefix('='));
+    if let Some(value) = values.next_back() {
         let value = value.split('#').next().unwrap_or_default().trim();
         add(
             words,
