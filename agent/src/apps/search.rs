@@ -11,7 +11,7 @@ use plumb_proto::untrusted::Untrusted;
 use super::worker::{Worker, workers};
 use super::{App, find};
 use crate::host::{Host, HostError};
-use crate::webconfig::document_roots;
+use crate::web;
 
 /// Where sites lie where no configuration of a web server tells.
 const USUAL: [&str; 14] = [
@@ -41,6 +41,8 @@ pub struct Search {
     todo: VecDeque<PathBuf>,
     /// Where a document root, or the folder of a worker, leads: the applications that were found there.
     pub found: BTreeMap<PathBuf, Vec<App>>,
+    /// Sites of web servers by their document roots: keys of the table `site`.
+    pub sites: BTreeMap<PathBuf, BTreeSet<String>>,
     /// Workers that run at the moment.
     pub workers: Vec<Worker>,
     /// What could not be looked at.
@@ -52,9 +54,14 @@ impl Search {
     #[must_use]
     pub fn begin(host: &Host, folders: &[String]) -> Self {
         let mut search = Self::default();
-        let configured = document_roots(host);
-        let mut roots = configured.roots;
-        search.problems = configured.problems;
+        let mut configured = web::read(host);
+        let mut roots = configured.document_roots();
+        search.problems = std::mem::take(&mut configured.problems);
+        for site in &configured.sites {
+            for root in site.docroot.iter().chain(&site.other_roots) {
+                search.sites.entry(root.clone()).or_default().insert(site.key());
+            }
+        }
         // Folders that nobody but us named are not missed where they cannot be looked at.
         let expand = |patterns: &[String]| host.expand(patterns, &mut |_| {});
         if roots.is_empty() {

@@ -67,7 +67,11 @@ pub(super) const CMS: Table = Table {
         ),
         Column::state("package_version", ColumnType::Version, "Version of that package, with epoch and release."),
         Column::state("provenance", ColumnType::Text, "Who patches it: a word of the table `php`; mostly self-built."),
-        Column::moving("sites", ColumnType::List, "Document roots and folders of workers that lead to it."),
+        Column::moving(
+            "sites",
+            ColumnType::List,
+            "Sites that it belongs to: keys of the table `site`; folders where none is known.",
+        ),
         Column::state("owner", ColumnType::Text, "Who owns its folder."),
         Column::moving("requires_php", ColumnType::Version, "The oldest PHP that it runs with, as it says itself."),
         Column::state(

@@ -1,6 +1,6 @@
 //! The row of one application.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use plumb_proto::model::{ColumnType, Value};
@@ -13,7 +13,7 @@ use crate::apps::{App, look_at, shown};
 use crate::host::{Host, HostError};
 use crate::watcher::Look;
 
-/// Document roots of one application that are told.
+/// Sites of one application that are told.
 const SITES: usize = 50;
 
 /// What an application's files said, and what they led to.
@@ -174,7 +174,15 @@ impl Cms {
         for (column, reason, hint) in unknown.into_iter().filter(|(column, _, _)| !told(column)) {
             look.unknown(&CMS, key.clone(), column, reason, hint);
         }
-        let sites = led.iter().take(SITES).map(|root| shown(root)).collect();
+        // A root that belongs to no site that is known, and the folder of a worker, stand for themselves.
+        let mut sites = BTreeSet::new();
+        for root in led {
+            match begun.search.sites.get(root) {
+                Some(keys) => sites.extend(keys.iter().map(|key| key.as_str().into())),
+                None => _ = sites.insert(shown(root)),
+            }
+        }
+        let sites = sites.into_iter().take(SITES).collect();
         look.fact(&CMS, key.clone(), &source, &[("sites", Value::List(sites))]);
         match look.host.stat(&app.root) {
             Ok(meta) => {

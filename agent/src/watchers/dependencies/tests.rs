@@ -2,7 +2,8 @@ use super::SPEC;
 use crate::watcher::testing::{Stage, stage};
 
 fn host(files: &[(&str, &str)]) -> Stage {
-    let host = stage(&SPEC).file("/etc/nginx/nginx.conf", "server { root /srv/a/public; }").folder("/srv/a/public");
+    let host =
+        stage(&SPEC).file("/etc/nginx/nginx.conf", "http { server { root /srv/a/public; } }").folder("/srv/a/public");
     files.iter().fold(host, |host, (path, text)| host.file(&format!("/srv/a/{path}"), text))
 }
 

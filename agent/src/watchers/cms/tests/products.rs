@@ -7,10 +7,7 @@ fn of(files: &[(&str, &str)], docroot: &str) -> Vec<String> {
     let look = host.look();
     let mut lines = told(&look, "cms");
     lines.extend(told(&look, "cms_extension").into_iter().filter(|line| line.contains(" cms=")));
-    lines
-        .into_iter()
-        .map(|line| format!("{line} ").replace(&format!(" sites={docroot} "), " ").trim_end().replace("/srv/a", ""))
-        .collect()
+    lines.into_iter().map(|line| line.replace("/srv/a", "")).collect()
 }
 
 const INSTALLED: &str = "vendor/composer/installed.json";
