@@ -318,7 +318,7 @@ impl Apache {
             ("action", [handler, script, ..]) if self.actions.len() < NAMED => {
                 self.actions.insert(handler.clone(), script.clone());
             }
-            ("balancermember", [rest @ ..]) => self.member(rest),
+            ("balancermember", arguments) => self.member(arguments),
             _ if VirtualHost::knows(name) && files.may_keep(arguments.iter().map(String::len).sum()) => {
                 self.host_directive(name, arguments);
             }

@@ -109,10 +109,10 @@ impl Apache {
             ("addhandler" | "addtype", [handler, ..]) if !part && is_script(handler) => {
                 script(How::Added(handler.clone()));
             }
-            ("fcgidwrapper" | "fcgiwrapper", [wrapper, rest @ ..]) => {
-                if rest.is_empty() || rest.iter().any(|end| end.contains("php") || end == "virtual") {
-                    script(How::Wrapper(wrapper.clone()));
-                }
+            ("fcgidwrapper" | "fcgiwrapper", [wrapper, rest @ ..])
+                if rest.is_empty() || rest.iter().any(|end| end.contains("php") || end == "virtual") =>
+            {
+                script(How::Wrapper(wrapper.clone()));
             }
             ("proxypass" | "proxypassmatch", [from, to, ..]) => {
                 if is_fastcgi(to) {
