@@ -34,6 +34,7 @@ complete -c plumb -n "__fish_plumb_needs_command" -f -a "host" -d 'One host on o
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "drift" -d 'What has drifted, worst first: what, since when, expected and actual, likely cause, hint'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "approve" -d 'Make today\'s state the baseline: of single drifts, of a whole host, or of what a change set touched'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "facts" -d 'One table over all hosts: which host has what'
+complete -c plumb -n "__fish_plumb_needs_command" -f -a "calendar" -d 'What ends its support or expires in the next twelve months, and what is over already and still in use'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "changes" -d 'Everything that changed, newest last: rows that came, went or differ, and files; what belongs together on one line'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "events" -d 'What happened on a host, oldest first'
 complete -c plumb -n "__fish_plumb_needs_command" -f -a "history" -d 'The course of a metric: a chart, --csv or --json'
@@ -105,6 +106,13 @@ complete -c plumb -n "__fish_plumb_using_subcommand facts" -l collector -d 'Wher
 complete -c plumb -n "__fish_plumb_using_subcommand facts" -l identity -d 'Who asks, for https: [default: $PLUMB_IDENTITY or ~/.config/plumb/identity.pem]' -r -F
 complete -c plumb -n "__fish_plumb_using_subcommand facts" -l json -d 'Print one JSON document'
 complete -c plumb -n "__fish_plumb_using_subcommand facts" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c plumb -n "__fish_plumb_using_subcommand calendar" -l host -d 'Of this host only' -r
+complete -c plumb -n "__fish_plumb_using_subcommand calendar" -l group -d 'Of hosts with this label only; may be given more than once' -r
+complete -c plumb -n "__fish_plumb_using_subcommand calendar" -l months -d 'How many months ahead' -r
+complete -c plumb -n "__fish_plumb_using_subcommand calendar" -l collector -d 'Where the collector is: unix:PATH or https://HOST:7445 [default: $PLUMB_COLLECTOR or unix:/run/plumb/collector.sock]' -r
+complete -c plumb -n "__fish_plumb_using_subcommand calendar" -l identity -d 'Who asks, for https: [default: $PLUMB_IDENTITY or ~/.config/plumb/identity.pem]' -r -F
+complete -c plumb -n "__fish_plumb_using_subcommand calendar" -l json -d 'Print one JSON document'
+complete -c plumb -n "__fish_plumb_using_subcommand calendar" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c plumb -n "__fish_plumb_using_subcommand changes" -l since -d 'Not before: a time span such as 2h or 7d, or a moment such as 2026-11-21T10:00:00Z' -r
 complete -c plumb -n "__fish_plumb_using_subcommand changes" -l limit -d 'The newest N only [default: 100; with --json 1000, which is the most]' -r
 complete -c plumb -n "__fish_plumb_using_subcommand changes" -l group -d 'Of hosts with this label only; may be given more than once' -r
@@ -161,18 +169,19 @@ complete -c plumb -n "__fish_plumb_using_subcommand alerts; and __fish_seen_subc
 complete -c plumb -n "__fish_plumb_using_subcommand alerts; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help'
 complete -c plumb -n "__fish_plumb_using_subcommand alerts; and __fish_seen_subcommand_from help" -f -a "test" -d 'Send a receiver a test message now, and say what it answered'
 complete -c plumb -n "__fish_plumb_using_subcommand alerts; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts changes events history schema rules alerts help" -f -a "hosts" -d 'Every host on one line: state, last seen, drifts, and what stands on it'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts changes events history schema rules alerts help" -f -a "host" -d 'One host on one screen; or rename, group, retire, revoke it'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts changes events history schema rules alerts help" -f -a "drift" -d 'What has drifted, worst first: what, since when, expected and actual, likely cause, hint'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts changes events history schema rules alerts help" -f -a "approve" -d 'Make today\'s state the baseline: of single drifts, of a whole host, or of what a change set touched'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts changes events history schema rules alerts help" -f -a "facts" -d 'One table over all hosts: which host has what'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts changes events history schema rules alerts help" -f -a "changes" -d 'Everything that changed, newest last: rows that came, went or differ, and files; what belongs together on one line'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts changes events history schema rules alerts help" -f -a "events" -d 'What happened on a host, oldest first'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts changes events history schema rules alerts help" -f -a "history" -d 'The course of a metric: a chart, --csv or --json'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts changes events history schema rules alerts help" -f -a "schema" -d 'The tables and columns of facts, as hosts declare them'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts changes events history schema rules alerts help" -f -a "rules" -d 'The rules in force'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts changes events history schema rules alerts help" -f -a "alerts" -d 'Messages to receivers, newest first: delivered, waiting for another try, failed'
-complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts changes events history schema rules alerts help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts calendar changes events history schema rules alerts help" -f -a "hosts" -d 'Every host on one line: state, last seen, drifts, and what stands on it'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts calendar changes events history schema rules alerts help" -f -a "host" -d 'One host on one screen; or rename, group, retire, revoke it'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts calendar changes events history schema rules alerts help" -f -a "drift" -d 'What has drifted, worst first: what, since when, expected and actual, likely cause, hint'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts calendar changes events history schema rules alerts help" -f -a "approve" -d 'Make today\'s state the baseline: of single drifts, of a whole host, or of what a change set touched'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts calendar changes events history schema rules alerts help" -f -a "facts" -d 'One table over all hosts: which host has what'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts calendar changes events history schema rules alerts help" -f -a "calendar" -d 'What ends its support or expires in the next twelve months, and what is over already and still in use'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts calendar changes events history schema rules alerts help" -f -a "changes" -d 'Everything that changed, newest last: rows that came, went or differ, and files; what belongs together on one line'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts calendar changes events history schema rules alerts help" -f -a "events" -d 'What happened on a host, oldest first'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts calendar changes events history schema rules alerts help" -f -a "history" -d 'The course of a metric: a chart, --csv or --json'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts calendar changes events history schema rules alerts help" -f -a "schema" -d 'The tables and columns of facts, as hosts declare them'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts calendar changes events history schema rules alerts help" -f -a "rules" -d 'The rules in force'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts calendar changes events history schema rules alerts help" -f -a "alerts" -d 'Messages to receivers, newest first: delivered, waiting for another try, failed'
+complete -c plumb -n "__fish_plumb_using_subcommand help; and not __fish_seen_subcommand_from hosts host drift approve facts calendar changes events history schema rules alerts help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "rename" -d 'Give a host another name; its history stays'
 complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "group" -d 'Set labels of a host: NAME=VALUE sets one, NAME= takes it away'
 complete -c plumb -n "__fish_plumb_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "retire" -d 'Take a host out of service: it is no longer listed nor judged and may not report; its history stays'
