@@ -1,6 +1,9 @@
 //! A real Debian 12 web host, made from packages and booted with systemd in a container: nginx, PHP-FPM, MariaDB, PostgreSQL,
 //! Redis, WordPress, a nightly dump, log rotation. Its network is its own, so that its ports are nobody else's.
+//!
+//! The packages take the longest, so they are installed once for all who want a web host, and each sets up a copy.
 
+use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +12,7 @@ use crate::container::{Container, debian, in_root, run};
 
 /// What makes it a web host.
 const PACKAGES: &str = "nginx php8.2-fpm php8.2-mysql mariadb-server postgresql redis-server wordpress logrotate cron \
-                        procps isc-dhcp-client iproute2 xz-utils";
+                        procps isc-dhcp-client iproute2 xz-utils apache2 libapache2-mod-php8.2 openssl curl";
 /// What its operator set up by hand: two sites, their databases, a nightly dump kept for a week.
 const SETUP: &str = r#"
 # a host without a machine-id is in its first boot, in which systemd enables whatever there is
@@ -19,6 +22,8 @@ printf '127.0.0.1 localhost webhost\n' > /etc/hosts
 rm -f /usr/sbin/policy-rc.d /etc/nginx/sites-enabled/default
 # Debian's package lets systemd open 3306 on all networks (rule database_public_socket): here it was put away, as plumb says
 systemctl disable -q mariadb.socket
+# nginx has the port here
+systemctl disable -q apache2 apache-htcacheclean 2>/dev/null
 install -d -o www-data -g www-data /var/www/shop /var/www/shop/uploads /var/backups/mysql /var/log/php
 chown www-data:www-data /var/log/php
 printf '<?php\nif (isset($_GET["boom"])) { undefined_function(); }\necho "shop ", PHP_VERSION;\n' > /var/www/shop/index.php
@@ -102,28 +107,39 @@ impl Deref for WebHost {
     }
 }
 
+/// The root of a web host with its packages, as they come, not set up by anybody. `PLUMB_WEB_HOST` may name a folder that keeps
+/// one for the next time: it is made there once, and copied.
+///
+/// # Panics
+/// It cannot be made.
+#[must_use]
+pub fn packaged(name: &str) -> Container {
+    let root = std::env::temp_dir().join(format!("plumb-{name}-{}", std::process::id()));
+    match std::env::var_os("PLUMB_WEB_HOST").map(PathBuf::from) {
+        Some(kept) => {
+            if !kept.exists() {
+                // half of one is none
+                let new = kept.with_extension("new");
+                debian(&new, PACKAGES);
+                fs::rename(new, &kept).expect("a new name");
+            }
+            run("copy", Command::new("cp").arg("-a").arg(kept).arg(&root));
+        }
+        None => debian(&root, PACKAGES),
+    }
+    Container::new(root)
+}
+
 impl WebHost {
-    /// Makes one. `PLUMB_WEB_HOST` may name a folder that keeps one for the next time: it is made there once, and copied.
+    /// Makes one.
     ///
     /// # Panics
     /// It cannot be made.
     #[must_use]
     pub fn make(name: &str) -> Self {
-        let root = std::env::temp_dir().join(format!("plumb-{name}-{}", std::process::id()));
-        let make = |root: &Path| {
-            debian(root, PACKAGES);
-            in_root(root, SETUP);
-        };
-        match std::env::var_os("PLUMB_WEB_HOST").map(PathBuf::from) {
-            Some(kept) => {
-                if !kept.exists() {
-                    make(&kept);
-                }
-                run("copy", Command::new("cp").arg("-a").arg(kept).arg(&root));
-            }
-            None => make(&root),
-        }
-        Self(Container::new(root))
+        let container = packaged(name);
+        in_root(&container.root, SETUP);
+        Self(container)
     }
 
     /// Boots it, with `shared` at the same path inside, waits until all services run, and fills the databases.
