@@ -5,6 +5,7 @@ pub mod documents;
 pub mod eventually;
 pub mod fleet;
 pub mod fuzz;
+pub mod inventory;
 pub mod kills;
 pub mod lab;
 pub mod lines;
