@@ -1,0 +1,2 @@
+<?php
+/* a drop-in that needs no header */
