@@ -1,0 +1,3 @@
+<?php
+
+return Application::configure(basePath: dirname(__DIR__))->create();

@@ -1,0 +1,2 @@
+<?php
+echo 'app ', PHP_VERSION;

@@ -1,0 +1,1 @@
+<?php echo "old ", PHP_VERSION;

@@ -1,0 +1,2 @@
+<?php
+// no plugin of its own
