@@ -107,7 +107,9 @@ fn pool(host: &Host, (at, instance): (usize, &Instance), base: &Path, name: Stri
         None | Some("") => String::new(),
         Some(listen) => {
             let listen = listen.replace("$prefix", &prefix.to_string_lossy());
-            let is_path = listen.contains('/') && !listen.starts_with('/');
+            // as FPM tells them apart (fpm_sockets_domain_from_address in its source)
+            let is_address = listen.contains(':') || listen.bytes().all(|byte| byte.is_ascii_digit());
+            let is_path = !is_address && !listen.starts_with('/');
             let listen = if is_path { prefix.join(listen).to_string_lossy().into_owned() } else { listen };
             values.insert("listen".to_owned(), listen.clone());
             comparable(host, &listen)

@@ -190,6 +190,13 @@ fn a_web_servers_socket_finds_its_pool() {
 }
 
 #[test]
+fn a_socket_without_a_folder_lies_in_the_prefix_of_its_pool() {
+    let pool = "[max.example]\nprefix = /var/www/vhosts/system/$pool\nlisten = php-fpm.sock\n";
+    let staged = Staged::new().program("/usr/sbin/php-fpm8.2").file("/etc/php/8.2/fpm/php-fpm.conf", pool);
+    assert_eq!(pools(&staged.host()).pools[0].listen, "/var/www/vhosts/system/max.example/php-fpm.sock");
+}
+
+#[test]
 fn secrets_are_not_kept_but_that_they_changed_is_seen() {
     let pool = |secret: &str| {
         let text = format!(

@@ -33,6 +33,8 @@ folders = []
 const MOST: usize = 2_000;
 /// Bytes that are read in one slice of a look.
 const SLICE: u64 = 2 << 20;
+/// Lock files whose change is not waited for until the next look; the watches of the agent are counted.
+const WAKING: usize = 100;
 /// Places that are looked at in one slice.
 const PLACES: usize = 30;
 
@@ -122,6 +124,12 @@ impl Watcher for Dependencies {
         }
         self.known.retain(|path, _| begun.seen.contains(path));
         Ok(if begun.seen.is_empty() && !begun.hidden { Progress::Absent } else { Progress::Done })
+    }
+
+    /// Composer and npm write down what is installed at the end of their work: then, and when a lock is changed, it is time.
+    fn wake_on(&self) -> Vec<PathBuf> {
+        let known = self.known.iter().take(WAKING);
+        known.flat_map(|(lock, (state, _))| state.records().chain([lock.as_path()]).map(Path::to_owned)).collect()
     }
 }
 

@@ -112,6 +112,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Files in which a package manager writes down what it has installed.
+    pub(super) fn records(&self) -> impl Iterator<Item = &Path> {
+        self.installed.iter().filter(|(_, meta)| meta.kind == Kind::File).map(|(path, _)| path.as_path())
+    }
+
     pub(super) fn of(host: &Host, path: &Path, manager: Manager, venv: Option<&Path>) -> Result<Self, HostError> {
         let lock = look_at(host, path)?;
         let folder = path.parent().unwrap_or(path);

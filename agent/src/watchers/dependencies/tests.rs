@@ -54,6 +54,14 @@ fn a_lock_that_was_changed_without_an_install_is_out_of_step() {
 }
 
 #[test]
+fn an_install_and_a_new_lock_are_not_waited_for() {
+    let host = host(&[("composer.lock", LOCK), (INSTALLED, &composer("1.9", false))]);
+    let _ = told(&host);
+    let wakes: Vec<String> = host.wakes().iter().map(|path| path.display().to_string()).collect();
+    assert_eq!(wakes, ["/srv/a/vendor/composer/installed.json", "/srv/a/composer.lock"]);
+}
+
+#[test]
 fn a_checkout_that_is_not_installed_is_no_drift() {
     for (file, text, why) in [
         (

@@ -12,17 +12,27 @@ use crate::web::{Php, Site, Tls};
 const PHP_MODULES: [&str; 4] = ["php", "php5", "php7", "php8"];
 
 impl Apache {
-    /// The sites of all virtual hosts, and that of the main server if it has a document root of its own.
+    /// The sites of all virtual hosts, and that of the main server if it has a document root of its own and a request can
+    /// still come to it: what comes in where a virtual host takes all addresses of a port is that host's
+    /// (Apache's "VirtualHost Examples", `*:80`).
     pub(super) fn sites(&mut self, files: &mut Files<'_>) -> Vec<Site> {
         self.end_host();
         let mut sites = Vec::new();
-        for host in std::mem::take(&mut self.hosts) {
-            sites.push(self.site(files, &host));
+        let hosts = std::mem::take(&mut self.hosts);
+        for host in &hosts {
+            sites.push(self.site(files, host));
         }
-        if self.main.docroot.is_some() {
+        let taken = |port: &str| {
+            let mut listens = hosts.iter().flat_map(|host| &host.listen);
+            listens.any(|each| each == "*" || each == "*:*" || each.strip_prefix("*:") == Some(port))
+        };
+        let all = self.main.listen.iter().map(|each| address(each));
+        let left: Vec<String> =
+            all.filter(|each| each.rsplit(':').next().is_none_or(|port| !taken(port.split(' ').next().unwrap_or(port)))).collect();
+        if self.main.docroot.is_some() && (!left.is_empty() || self.main.listen.is_empty()) {
             let main = VirtualHost { config: self.config.clone(), ..self.main.clone() };
             let mut site = self.site(files, &main);
-            site.listen = main.listen.iter().map(|each| address(each)).collect();
+            site.listen = left;
             site.weight = 0; // it answers for what no virtual host does
             sites.push(site);
         }
