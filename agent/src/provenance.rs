@@ -9,13 +9,20 @@ use crate::watcher::{Look, Table};
 /// Bytes of os-release.
 const OS_RELEASE: usize = 64 << 10;
 /// Names of packages that only one maker uses.
-const NAMES: [(&str, &str); 26] = [
+const NAMES: [(&str, &str); 32] = [
     ("plesk-php", "plesk"),
     ("ea-php", "cpanel"),
     ("ea-apache", "cpanel"),
     ("alt-php", "cloudlinux"),
     ("lsphp", "litespeed"),
     ("sp-php", "serverpilot"),
+    ("sp-nginx", "serverpilot"),
+    ("sp-apache", "serverpilot"),
+    // web servers; distributions have none of that name
+    ("sw-nginx", "plesk"),
+    ("openlitespeed", "litespeed"),
+    ("openresty", "openresty"),
+    ("nginx-plus", "nginx"),
     // the makers' own repositories of database servers; distributions write these names in another way
     ("MariaDB-", "mariadb"),
     ("mysql-community-", "mysql"),
@@ -93,6 +100,7 @@ impl System {
         let runcloud = name
             .strip_prefix("php")
             .is_some_and(|rest| rest.split('-').next().is_some_and(|branch| branch.ends_with("rc")));
+        let runcloud = runcloud || matches!(&*name, "nginx-rc" | "apache2-rc");
         let python = name.starts_with("python") || name.starts_with("libpython");
         match package.manager {
             _ if runcloud => "runcloud",
@@ -101,6 +109,12 @@ impl System {
             // Builds from Git for Debian and Ubuntu; `~deb12u1` alone is Debian's own security update.
             Manager::Dpkg if version.contains("deb.sury.org") || version.contains("+0~") && version.contains("gbp") => {
                 "sury"
+            }
+            _ if name.starts_with("nginx") && is_of_nginx(package.manager, &version) => "nginx",
+            _ if name == "caddy" && is_of_caddy(package, &version) => "caddy",
+            // EPEL lies beside the system and is patched by Fedora's people.
+            Manager::Rpm if self.distribution == "redhat" && package.vendor.as_bytes() == b"Fedora Project" => {
+                "distribution"
             }
             Manager::Rpm if version.contains(".remi") || text(package.vendor.as_bytes()).starts_with("Remi") => "remi",
             _ => self.distribution,
@@ -129,6 +143,25 @@ impl System {
                 }
             }
         }
+    }
+}
+
+/// nginx.org writes the release that a build is for behind its own number: `1.28.0-1~bookworm`, `1.28.0-1.el9.ngx`.
+/// Distributions write numbers there (`~deb12u1`, `~bpo12+1`).
+fn is_of_nginx(manager: Manager, version: &str) -> bool {
+    match manager {
+        Manager::Dpkg => version
+            .rsplit_once('~')
+            .is_some_and(|(_, release)| !release.is_empty() && release.bytes().all(|byte| byte.is_ascii_lowercase())),
+        Manager::Rpm => version.ends_with(".ngx"),
+    }
+}
+
+/// Caddy's own repositories: on Cloudsmith without a revision of Debian's, on Copr by the name of its group.
+fn is_of_caddy(package: &Package, version: &str) -> bool {
+    match package.manager {
+        Manager::Dpkg => !version.contains('-'),
+        Manager::Rpm => text(package.vendor.as_bytes()).contains("@caddy"),
     }
 }
 
@@ -175,6 +208,23 @@ mod tests {
             ("debian", "java-17-amazon-corretto-jdk", "1:17.0.9.8-1", "corretto"),
             ("debian", "openjdk-17-jre-headless", "17.0.15+6-1~deb12u1", "debian"),
             ("ubuntu", "ruby2.7", "2.7.8-1bbox1~jammy1", "brightbox"),
+            ("debian", "nginx", "1.28.0-1~bookworm", "nginx"),
+            ("ubuntu", "nginx", "1.28.0-1~noble", "nginx"),
+            ("debian", "nginx-plus", "33-1~bookworm", "nginx"),
+            ("debian", "nginx", "1.22.1-9+deb12u2", "debian"),
+            ("debian", "nginx", "1.26.3-3~bpo12+1", "debian"),
+            ("ubuntu", "nginx-core", "1.18.0-6ubuntu14.4", "ubuntu"),
+            ("ubuntu", "nginx", "1.26.0-1+ubuntu22.04.1+deb.sury.org+1", "sury"),
+            ("ubuntu", "openresty", "1.27.1.1-1~jammy1", "openresty"),
+            ("ubuntu", "sw-nginx", "1.26.2.2-v.ubuntu.22.04+p18.0.66.0", "plesk"),
+            ("ubuntu", "ea-nginx", "1.26.2-11.11", "cpanel"),
+            ("ubuntu", "ea-apache24", "2.4.62-11.1", "cpanel"),
+            ("ubuntu", "nginx-rc", "1.27.2-1+ubuntu22.04", "runcloud"),
+            ("ubuntu", "sp-nginx", "1.27.2-1", "serverpilot"),
+            ("ubuntu", "openlitespeed", "1.8.2-1+jammy", "litespeed"),
+            ("debian", "apache2-bin", "2.4.62-1~deb12u2", "debian"),
+            ("debian", "caddy", "2.8.4", "caddy"),
+            ("debian", "caddy", "2.6.2-5", "debian"),
         ] {
             assert_eq!(told(system, Manager::Dpkg, name, version), expected, "{name} {version}");
         }
@@ -189,9 +239,25 @@ mod tests {
             ("MariaDB-server", "11.4.4-1.el9", "mariadb"),
             ("postgresql16-server", "16.6-1PGDG.rhel9", "pgdg"),
             ("redis", "6.2.17-1.el9.remi", "remi"),
+            ("nginx", "1:1.20.1-20.el9", "redhat"),
+            ("nginx", "1:1.28.0-1.el9.ngx", "nginx"),
+            ("ea-apache24", "2.4.62-11.11.1.cpanel", "cpanel"),
+            ("openresty", "1.27.1.1-1.el9", "openresty"),
         ] {
             assert_eq!(told("redhat", Manager::Rpm, name, version), expected, "{name} {version}");
         }
+    }
+
+    #[test]
+    fn a_repository_beside_the_systems_is_told_by_its_maker() {
+        let told = |vendor: &str| {
+            let (name, version) = ("caddy".into(), "2.8.4-1.el9".into());
+            let package = Package { manager: Manager::Rpm, name, version, vendor: vendor.into(), module: "".into() };
+            System { distribution: "redhat" }.provenance(Some(&package))
+        };
+        assert_eq!(told("Fedora Copr - group @caddy"), "caddy");
+        assert_eq!(told("Fedora Project"), "distribution");
+        assert_eq!(told("Red Hat, Inc."), "redhat");
     }
 
     #[test]

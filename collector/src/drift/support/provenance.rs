@@ -7,7 +7,7 @@ use super::{Program, Unjudged, Window, at_least, products, release};
 use crate::drift::version;
 
 /// Makers' own repositories, and others that follow upstream: how they are called, and what is to be known besides.
-const FOLLOW_UPSTREAM: [(&str, &str, &str); 24] = [
+const FOLLOW_UPSTREAM: [(&str, &str, &str); 23] = [
     ("sury", " by way of deb.sury.org", ""),
     ("remi", " by way of remi", "remi may backport some fixes after that"),
     ("cpanel", " by way of cPanel", "cPanel takes the version away some time after that"),
@@ -30,7 +30,6 @@ const FOLLOW_UPSTREAM: [(&str, &str, &str); 24] = [
     ("nginx", "", ""),
     ("caddy", "", ""),
     ("microsoft", "", ""),
-    ("openresty", "", ""),
     ("upstream", "", ""),
 ];
 
@@ -67,6 +66,10 @@ impl Dates {
             "cloudlinux" => at_least(upstream, "CloudLinux", now),
             // there, what cPanel calls its own may be CloudLinux's hardened build
             "cpanel" if asked.os == Some("cloudlinux") => at_least(upstream, "cPanel or CloudLinux", now),
+            // their builds of nginx get fixes with their own releases, whatever nginx says of its lines
+            "openresty" => at_least(upstream, "OpenResty", now),
+            "cpanel" if named.0 == "nginx" => at_least(upstream, "cPanel", now),
+            "plesk" if named.0 == "nginx" => at_least(upstream, "Plesk", now),
             "distribution" => at_least(upstream, "its distribution", now),
             "self-built" => Ok(upstream.noted("nobody updates it automatically")),
             other => match FOLLOW_UPSTREAM.iter().find(|(word, ..)| *word == other) {

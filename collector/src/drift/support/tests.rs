@@ -41,6 +41,17 @@ fn php_is_judged_by_who_patches_the_binary() {
 }
 
 #[test]
+fn builds_of_nginx_with_releases_of_their_own_are_not_called_ended_when_nginx_ends_a_line() {
+    for (maker, name) in [("openresty", "OpenResty"), ("cpanel", "cPanel"), ("plesk", "Plesk")] {
+        let asked = Program { product: "nginx", ..on("debian", "12", "1.27.1", maker) };
+        let told = told(&asked);
+        assert!(told.contains(&format!("how long {name} patches it")), "{told}");
+    }
+    let upstream = Program { product: "nginx", ..on("debian", "12", "1.27.1", "nginx") };
+    assert_eq!(told(&upstream), "2025-06-24 by nginx upstream, upstream 2025-06-24; Some(-565)");
+}
+
+#[test]
 fn ubuntu_main_is_patched_until_its_standard_support_ends() {
     let asked = on("ubuntu", "22.04", "8.1.2", "ubuntu");
     assert_eq!(told(&asked), "2027-04-01 by Ubuntu 22.04, upstream 2025-12-31; Some(81)");
