@@ -14,6 +14,11 @@ pub(super) fn of(table: &str, field: Option<&str>) -> Duration {
         ("interface", _) => 60,
         // An updater takes the folder away before it puts the new one there.
         ("cms_extension", None) => 120,
+        // Certbot puts its challenge into the configuration and takes it out again, and panels and editors write files
+        // anew: for a moment sites are missing, or are other ones.
+        ("site", _) => 120,
+        // One package of a server is replaced by another: removed before the next is unpacked.
+        ("web_server", None) => 120,
         _ => 0,
     })
 }

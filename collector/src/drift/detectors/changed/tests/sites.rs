@@ -69,16 +69,30 @@ fn extensions_and_runtimes_come_and_go_and_sites_do_not() {
     }
 }
 
+/// For how long the first drift must last that comes when a row, if any, is told after another.
+fn hold(name: &str, before: &Fact, after: Option<&Fact>) -> Option<Duration> {
+    let mut view = host();
+    let columns: Vec<_> = before.fields.keys().map(|name| (name.as_str(), ColumnType::Text, Role::State)).collect();
+    view.declare(&table(name, &columns));
+    apply(&mut view, &full("w", 1, name, std::slice::from_ref(before)), at(0));
+    let (_, touched) = apply(&mut view, &full("w", 2, name, &after.cloned().into_iter().collect::<Vec<_>>()), at(1));
+    let verdicts = Changed.detect(&view, &touched, at(1));
+    verdicts.iter().find_map(|each| if let Verdict::Drift(drift) = each { Some(drift.hold) } else { None })
+}
+
 #[test]
 fn an_extension_that_an_updater_takes_away_for_a_moment_is_not_gone() {
-    let mut view = host();
-    view.declare(&table("cms_extension", &[("version", ColumnType::Version, Role::State)]));
     let row = fact("/srv/wp-content/plugins/x", &[("version", version("1.0"))]);
-    apply(&mut view, &full("cms", 1, "cms_extension", &[row]), at(0));
-    let (_, touched) = apply(&mut view, &full("cms", 2, "cms_extension", &[]), at(1));
-    let verdicts = Changed.detect(&view, &touched, at(1));
-    let hold = verdicts.iter().find_map(|each| if let Verdict::Drift(drift) = each { Some(drift.hold) } else { None });
-    assert_eq!(hold, Some(Duration::from_secs(120)));
+    assert_eq!(hold("cms_extension", &row, None), Some(Duration::from_secs(120)));
+}
+
+#[test]
+fn a_site_whose_configuration_is_written_at_the_moment_is_not_gone_and_not_another() {
+    let site = |listen: &str| fact("nginx/a.example", &[("listen", listen.into())]);
+    let (https, challenge) = (site("*:443 ssl"), site("*:80"));
+    assert_eq!(hold("site", &https, None), Some(Duration::from_secs(120)));
+    assert_eq!(hold("site", &https, Some(&challenge)), Some(Duration::from_secs(120)));
+    assert_eq!(hold("web_server", &fact("nginx", &[("running", true.into())]), None), Some(Duration::from_secs(120)));
 }
 
 #[test]
