@@ -58,6 +58,8 @@ pub struct Server {
     pub changed: Option<Timestamp>,
     /// Where it writes the number of its process, if that is configured.
     pub pid_file: Option<PathBuf>,
+    /// The module of PHP that Apache loads.
+    pub php_module: Option<PathBuf>,
     /// What in it cannot work: blocks that are not closed, named files that are missing.
     pub faults: Vec<String>,
 }

@@ -18,6 +18,7 @@ use super::places::Place;
 use super::{Server, Site};
 use crate::host::{ErrorKind, Kind};
 use host::VirtualHost;
+use site::is_php;
 pub use word::words;
 
 /// A line with all that continue it.
@@ -58,7 +59,8 @@ pub(super) fn read(files: &mut Files<'_>, place: &Place, also: &[&str]) -> (Serv
     let (changed, faults) = (files.changed, std::mem::take(&mut files.faults));
     let pid_file = apache.pid_file.map(|path| apache.root.join(path));
     let (config, prefix, modules) = (place.config.clone(), place.prefix.clone(), apache.modules);
-    (Server { product: place.product, prefix, config, modules, changed, pid_file, faults }, sites)
+    let php_module = apache.php_module.map(|path| apache.root.join(path));
+    (Server { product: place.product, prefix, config, modules, changed, pid_file, php_module, faults }, sites)
 }
 
 /// An open section.
@@ -80,6 +82,8 @@ struct Apache {
     defined: BTreeSet<String>,
     modules: Vec<String>,
     pid_file: Option<String>,
+    /// The file of the module that runs PHP.
+    php_module: Option<String>,
     sections: Vec<Section>,
     main: VirtualHost,
     /// The virtual host that is being read.
@@ -104,6 +108,7 @@ impl Apache {
             defined: place.defines.iter().cloned().collect(),
             modules: Vec::new(),
             pid_file: None,
+            php_module: None,
             sections: Vec::new(),
             main: VirtualHost::default(),
             host: None,
@@ -308,8 +313,11 @@ impl Apache {
                 self.variables.remove(name);
                 self.defined.remove(name);
             }
-            ("loadmodule", [name, ..]) if self.modules.len() < NAMED && !self.modules.contains(name) => {
+            ("loadmodule", [name, file @ ..]) if self.modules.len() < NAMED && !self.modules.contains(name) => {
                 self.modules.push(name.clone());
+                if is_php(name) {
+                    self.php_module = file.first().and_then(|file| self.expanded(file).ok());
+                }
             }
             ("use", [_, ..]) => {
                 let here = files.here();

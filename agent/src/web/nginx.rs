@@ -48,7 +48,7 @@ pub(super) fn read(files: &mut Files<'_>, place: &Place, also: &[&str]) -> (Serv
     let sites = nginx.sites(files);
     let (changed, faults) = (files.changed, std::mem::take(&mut files.faults));
     let (config, prefix, modules) = (place.config.clone(), place.prefix.clone(), nginx.modules);
-    (Server { product: "nginx", prefix, config, modules, changed, pid_file: None, faults }, sites)
+    (Server { product: "nginx", prefix, config, modules, changed, faults, ..Server::default() }, sites)
 }
 
 struct Nginx {
@@ -187,7 +187,7 @@ impl Nginx {
             }
             _ => {
                 let bytes = arguments.iter().map(String::len).sum();
-                let inside = self.blocks.iter().rev().find(|each| each.name == "location").map(Block::weight);
+                let inside = self.blocks.iter().filter(|each| each.name == "location").map(Block::weight).min();
                 let conditional = self.blocks.last().is_some_and(|each| each.name == "if");
                 if let Some(block) = self.blocks.last_mut()
                     && Block::knows(name)

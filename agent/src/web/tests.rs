@@ -10,6 +10,7 @@ use crate::state::testing::Folder;
 
 mod apache;
 mod caddy;
+mod everyday;
 mod hostile;
 mod litespeed;
 mod nginx;

@@ -86,7 +86,9 @@ impl Apache {
     /// Takes up what is said of the virtual host that is read, or of the main server.
     pub(super) fn host_directive(&mut self, name: &str, arguments: &[String]) {
         // A part of a path may be served by anybody.
-        let part = self.sections.iter().any(|each| each.name.starts_with("location") && each.about != "/");
+        let is_location = |each: &&super::Section| each.name.starts_with("location");
+        let in_location = self.sections.iter().any(|each| is_location(&each));
+        let part = self.sections.iter().filter(is_location).any(|each| each.about != "/");
         let folder = self.sections.iter().rfind(|each| each.name.starts_with("directory"));
         let folder = folder.map(|each| match each.name.as_str() {
             "directory" if !each.about.contains(['*', '?', '[']) => PathBuf::from(&each.about),
@@ -114,6 +116,14 @@ impl Apache {
             {
                 script(How::Wrapper(wrapper.clone()));
             }
+            // In a section it has the path from there.
+            ("proxypass" | "proxypassmatch", [to, ..]) if in_location => {
+                if is_fastcgi(to) {
+                    script(How::Pass(to.clone()));
+                } else if to != "!" {
+                    push(&mut host.proxies, (!part, to.clone()));
+                }
+            }
             ("proxypass" | "proxypassmatch", [from, to, ..]) => {
                 if is_fastcgi(to) {
                     script(How::Pass(to.clone()));
@@ -122,8 +132,6 @@ impl Apache {
                     push(&mut host.proxies, (all, to.clone()));
                 }
             }
-            // In a section it has the path from there.
-            ("proxypass" | "proxypassmatch", [to]) if to != "!" => push(&mut host.proxies, (!part, to.clone())),
             ("rewriterule", [_, to, flags]) if to.contains("://") => {
                 let passes = flags.trim_matches(['[', ']']).split(',').any(|flag| matches!(flag.trim(), "P" | "proxy"));
                 if passes && is_fastcgi(to) {

@@ -11,6 +11,11 @@ use crate::web::{Php, Site, Tls};
 /// Modules that run PHP themselves, without what their names have in common.
 const PHP_MODULES: [&str; 4] = ["php", "php5", "php7", "php8"];
 
+/// Whether a module runs PHP.
+pub(super) fn is_php(module: &str) -> bool {
+    PHP_MODULES.iter().any(|php| module.strip_suffix("_module") == Some(php))
+}
+
 impl Apache {
     /// The sites of all virtual hosts, and that of the main server if it has a document root of its own and a request can
     /// still come to it: what comes in where a virtual host takes all addresses of a port is that host's
@@ -112,7 +117,9 @@ impl Apache {
             });
             holding.into_iter().rev().find_map(|script| self.script(&script.how, scripts))
         };
-        strongest(&host.scripts).or_else(|| strongest(&self.main.scripts))
+        // A host that passes everything on runs nothing that only the main server says.
+        let passes = host.proxies.iter().any(|(whole, _)| *whole);
+        strongest(&host.scripts).or_else(|| strongest(&self.main.scripts).filter(|_| !passes))
     }
 
     fn script(&self, how: &How, beside: &[Script]) -> Option<Php> {
@@ -125,7 +132,7 @@ impl Apache {
                 }
                 let own =
                     handler.ends_with("/x-httpd-php") || handler.starts_with("php") && handler.ends_with("-script");
-                if own && self.has_module(&PHP_MODULES) {
+                if own && self.modules.iter().any(|module| is_php(module)) {
                     return Some(Php::Module);
                 }
                 if handler.contains("lsphp") || self.has_module(&["lsapi"]) || self.product == "litespeed" {

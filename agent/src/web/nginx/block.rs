@@ -61,7 +61,7 @@ impl Block {
 
     /// Of a location.
     pub(super) fn weight(&self) -> Weight {
-        let whole = |word: &String| word == "/" || word.starts_with('@') || word.contains("php");
+        let whole = |word: &String| word == "/" || word.starts_with('@') || is_for_scripts(word);
         if self.arguments.iter().any(whole) { Weight::Whole } else { Weight::Part }
     }
 
@@ -161,6 +161,19 @@ impl Block {
         inherited(&mut self.certificates, &outer.certificates);
         inherited(&mut self.keys, &outer.keys);
     }
+}
+
+/// `\.php$` and `^/index\.php(/|$)` are for the scripts of a site; `/phpmyadmin` and `^/pma/(.+\.php)$` are not.
+fn is_for_scripts(path: &str) -> bool {
+    let is_end = |(at, _): (usize, &str)| !path[at + 3..].starts_with(|c: char| c.is_ascii_alphabetic());
+    if !path.match_indices("php").any(is_end) {
+        return false;
+    }
+    // Below a folder: its name is whole before the slash that ends it.
+    let folder = path.trim_start_matches('^').strip_prefix('/').and_then(|rest| rest.split_once('/'));
+    folder.is_none_or(|(name, _)| {
+        name.contains("php") && name.contains('.') || name.matches('(').count() != name.matches(')').count()
+    })
 }
 
 fn log(logs: &mut Vec<String>, path: &str) {

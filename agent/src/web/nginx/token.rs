@@ -63,7 +63,7 @@ impl Tokens<'_> {
         let mut word = String::new();
         while let Some(inner) = self.chars.next().filter(|inner| *inner != quote) {
             match inner {
-                '\\' => word.push(unescaped(self.chars.next())),
+                '\\' => self.escaped(&mut word),
                 other => word.push(other),
             }
         }
@@ -75,7 +75,7 @@ impl Tokens<'_> {
         let mut next = Some(first);
         while let Some(c) = next {
             match c {
-                '\\' => word.push(unescaped(self.chars.next())),
+                '\\' => self.escaped(&mut word),
                 // ${name} is a variable, not a block.
                 '$' if self.chars.peek() == Some(&'{') => {
                     word.push('$');
@@ -93,15 +93,17 @@ impl Tokens<'_> {
         self.code = word.ends_with("_by_lua_block");
         Token::Word(word)
     }
-}
 
-fn unescaped(c: Option<char>) -> char {
-    match c {
-        Some('n') => '\n',
-        Some('t') => '\t',
-        Some('r') => '\r',
-        Some(other) => other,
-        None => '\\',
+    /// What follows a backslash: before all but these it stays, as expressions need it (`ngx_conf_read_token`).
+    fn escaped(&mut self, word: &mut String) {
+        match self.chars.next() {
+            Some(c @ ('"' | '\'' | '\\')) => word.push(c),
+            Some('n') => word.push('\n'),
+            Some('t') => word.push('\t'),
+            Some('r') => word.push('\r'),
+            Some(other) => word.extend(['\\', other]),
+            None => word.push('\\'),
+        }
     }
 }
 

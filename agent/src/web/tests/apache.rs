@@ -99,7 +99,7 @@ fn the_module_of_php_is_told_when_it_is_loaded_and_goes_after_what_a_host_sets()
         told,
         "apache/a.example listen=*:80 php=module error=/etc/apache2/a.log\n\
          apache/b.example listen=*:80 php=fpm:127.0.0.1:9000 error=/etc/apache2/b.log\n\
-         apache/c.example listen=*:80 php=module proxy=http://10.0.0.1:80 error=/etc/apache2/c.log\n"
+         apache/c.example listen=*:80 proxy=http://10.0.0.1:80 error=/etc/apache2/c.log\n"
     );
 }
 
