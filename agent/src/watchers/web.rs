@@ -18,6 +18,7 @@ use crate::host::binary::Finding;
 use crate::host::packages::DATABASES;
 use crate::host::{Host, Identity};
 use crate::watcher::{Column, Look, Progress, Spec, Table, Watcher, minutes};
+use crate::web::running::Reason;
 use crate::web::{self, Web};
 
 /// The watcher `web`.
@@ -139,6 +140,8 @@ struct Begun {
     /// Products that are installed or run.
     products: BTreeSet<&'static str>,
     pools: Pools,
+    /// Branch of the PHP that Apache loads as a module; empty if it loads none.
+    module: Result<String, Reason>,
 }
 
 impl Watcher for Watch {
@@ -151,13 +154,12 @@ impl Watcher for Watch {
             },
         };
         let Some((web, _)) = &self.read else { return Ok(Progress::Done) };
-        let Begun { next, products, pools } = begun;
-        let sites = web.sites.get(next..).unwrap_or_default();
-        for each in sites.iter().take(SLICE).filter(|site| products.contains(site.server)) {
-            site::tell(look, &mut self.apps, (web, &pools), each);
+        let sites = web.sites.get(begun.next..).unwrap_or_default();
+        for each in sites.iter().take(SLICE).filter(|site| begun.products.contains(site.server)) {
+            site::tell(look, &mut self.apps, (web, &begun), each);
         }
         if sites.len() > SLICE {
-            self.begun = Some(Begun { next: next + SLICE, products, pools });
+            self.begun = Some(Begun { next: begun.next + SLICE, ..begun });
             return Ok(Progress::More);
         }
         let roots: BTreeSet<&Path> = web.sites.iter().filter_map(|site| site.docroot.as_deref()).collect();
@@ -187,8 +189,10 @@ impl Watch {
         }
         let needs_pools = web.sites.iter().any(|site| matches!(site.php, Some(web::Php::Fpm(_))));
         let pools = if needs_pools { pools(look.host) } else { Pools::default() };
+        let module = web.servers.iter().find_map(|server| server.php_module.as_deref());
+        let module = module.map_or(Ok(String::new()), |module| self.module_branch(look.host, module));
         self.read = Some((web, read));
-        Ok((!products.is_empty()).then_some(Begun { next: 0, products, pools }))
+        Ok((!products.is_empty()).then_some(Begun { next: 0, products, pools, module }))
     }
 
     /// Reads what is configured, unless nothing of it has changed.

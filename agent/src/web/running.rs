@@ -15,6 +15,8 @@ use crate::host::{ErrorKind, Host};
 
 /// Age of a list of processes that is new enough.
 const FRESH: Duration = Duration::from_secs(1);
+/// What times of processes and files may seem to lie ahead by.
+const AHEAD: Duration = Duration::from_secs(2);
 /// Processes of web servers that are looked at, and workers of one whose titles are read.
 const PROCESSES: usize = 4_096;
 const MASTERS: usize = 64;
@@ -69,12 +71,15 @@ pub fn masters(host: &Host) -> Result<Vec<Master>, Reason> {
         .collect();
     let mut masters = Vec::new();
     for (pid, (product, exe, birth)) in &born {
-        // Workers are children of their master, and are not asked for more.
-        let is_worker = born.get(&birth.parent).is_some_and(|(parent, ..)| parent == product);
-        if is_worker || masters.len() == MASTERS || !host.is_of_the_host(*pid) {
+        // Workers are children of their master, and are not asked for more. A master of nginx that replaces another is its
+        // child too, until that one has ended.
+        let words = |pid: u32| host.cmdline(pid).unwrap_or_default();
+        let is_master = || words(*pid).first().is_some_and(|title| title.starts_with(b"nginx: master process"));
+        let is_child = born.get(&birth.parent).is_some_and(|(parent, ..)| parent == product);
+        if masters.len() == MASTERS || is_child && !(*product == "nginx" && is_master()) || !host.is_of_the_host(*pid) {
             continue;
         }
-        let words = split(&host.cmdline(*pid).unwrap_or_default());
+        let words = split(&words(*pid));
         let (config, defines) = arguments(product, &words);
         let folder = || host.working_folder(*pid).unwrap_or_else(|_| PathBuf::from("/"));
         let config = config.map(|config| folder().join(OsStr::from_bytes(&config)));
@@ -142,13 +147,18 @@ impl Master {
         };
         let oldest = self.workers.iter().take(WORKERS).filter(current).map(|(_, start)| *start).min();
         let oldest = at(oldest.unwrap_or(self.start));
-        Ok(match self.product {
+        let loaded = match self.product {
             "apache" => self.pid_file(host, server).and_then(|file| written(&file)).unwrap_or(oldest),
             "caddy" => written(Path::new("/var/lib/caddy/.config/caddy/autosave.json"))
                 .max(Some(at(self.start)))
                 .unwrap_or(oldest),
             _ => oldest,
-        })
+        };
+        // Containers may tell an uptime of their own, and starts of processes since the start of the machine.
+        match loaded > now && loaded.since(now) > AHEAD {
+            true => Err(("by the uptime that the system tells, its processes are still to be started".to_owned(), "")),
+            false => Ok(loaded),
+        }
     }
 
     /// The file with its number, if it is that of this process.

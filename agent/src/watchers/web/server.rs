@@ -9,6 +9,7 @@ use plumb_proto::model::Value;
 use plumb_proto::untrusted::Untrusted;
 
 use super::{WEB_SERVER, Watch};
+use crate::fpm::places::{branch, parse_name};
 use crate::host::binary::{Finding, Mark};
 use crate::host::packages::Package;
 use crate::host::{Host, Kind};
@@ -18,11 +19,24 @@ use crate::web::running::{Master, Reason, masters};
 use crate::web::{Server, Web};
 
 /// Beginnings of the names of packages that web servers come in.
-const PACKAGES: [&str; 9] =
-    ["nginx", "apache2", "httpd", "ea-apache", "ea-nginx", "caddy", "openlitespeed", "openresty", "sw-nginx"];
+const PACKAGES: [&str; 11] = [
+    "nginx",
+    "apache2",
+    "httpd",
+    "ea-apache",
+    "ea-nginx",
+    "caddy",
+    "openlitespeed",
+    "openresty",
+    "sw-nginx",
+    "sp-nginx",
+    "sp-apache",
+];
 /// A file that is written within this after a configuration was loaded may still have been part of it: times of files and
 /// of processes are not equally fine.
 const SLACK: Duration = Duration::from_secs(2);
+/// What every PHP has before its version (SAPI_PHP_VERSION_HEADER in main/SAPI.h of its source).
+const HEADER: Mark = Mark::Before(b"X-Powered-By: PHP/");
 /// Bytes of LiteSpeed's file with its version.
 const VERSION: usize = 1_024;
 
@@ -33,7 +47,11 @@ impl Watch {
         let system = System::read(look.host);
         let mut told: Vec<(&Server, Option<Master>, PathBuf)> = Vec::new();
         for server in &web.servers {
-            let of_it = |masters: &Vec<Master>| masters.iter().find(|master| master.runs(look.host, server)).cloned();
+            // While nginx replaces itself (its signal USR2) two of them run: the newer one is what stays.
+            let of_it = |masters: &Vec<Master>| {
+                let all = masters.iter().filter(|master| master.runs(look.host, server));
+                all.max_by_key(|master| (!master.replaced, master.start)).cloned()
+            };
             let master = running.as_ref().ok().and_then(of_it);
             // Configuration that a package left behind serves nothing.
             let binary = master.as_ref().map(|master| master.exe.clone()).or_else(|| installed(look.host, server));
@@ -43,7 +61,8 @@ impl Watch {
         }
         let binaries: Vec<PathBuf> = told.iter().map(|(.., binary)| binary.clone()).collect();
         let owners = look.host.owners(&binaries, &PACKAGES);
-        self.known.retain(|path, _| binaries.contains(path));
+        let is_module = |path: &PathBuf| web.servers.iter().any(|server| server.php_module.as_ref() == Some(path));
+        self.known.retain(|path, _| binaries.contains(path) || is_module(path));
         let born = |master: &Master| (master.pid, master.start);
         self.running.retain(|known, _| told.iter().any(|(_, master, _)| master.as_ref().map(born) == Some(*known)));
         let products = told.iter().map(|(server, ..)| server.product).collect();
@@ -95,10 +114,16 @@ impl Watch {
             Ok(needed) => look.fact(&WEB_SERVER, key, source, &[("restart_needed", needed.into())]),
             Err((why, hint)) => look.unknown(&WEB_SERVER, key, "restart_needed", why, hint),
         }
-        match master.loaded(look.host, server, look.host.clock().now()) {
+        let now = look.host.clock().now();
+        match master.loaded(look.host, server, now) {
             Ok(loaded) => {
                 look.fact(&WEB_SERVER, key, source, &[("config_loaded", loaded.into())]);
-                if let Some(changed) = server.changed {
+                let is_ahead = server.changed.is_some_and(|changed| changed > now && changed.since(now) > SLACK);
+                if is_ahead {
+                    // However often it is loaded, such a file would always seem to be newer.
+                    let why = "one of its files carries a time that has not come yet";
+                    look.unknown(&WEB_SERVER, key, "reload_needed", why, "`touch` the file, and set the clock right");
+                } else if let Some(changed) = server.changed {
                     let needed = changed > loaded && changed.since(loaded) > SLACK;
                     look.fact(&WEB_SERVER, key, source, &[("reload_needed", needed.into())]);
                 }
@@ -124,11 +149,27 @@ impl Watch {
             let said = host.read_text("/usr/local/lsws/VERSION", VERSION);
             return said.map(|said| said.trim().into()).map_err(|error| (error.to_string(), error.hint()));
         }
+        self.version_in(host, binary, mark(server.product, binary))
+    }
+
+    /// Branch of a module of PHP: by its name where distributions write it there, else by what is compiled into it.
+    pub(super) fn module_branch(&mut self, host: &Host, module: &Path) -> Result<String, Reason> {
+        let named = module.file_name().and_then(parse_name).and_then(|(_, branch)| branch);
+        match named {
+            Some(named) => Ok(named),
+            None => {
+                let version = self.version_in(host, module, HEADER)?;
+                branch(&version).ok_or_else(|| (format!("{}: not understood", module.display()), ""))
+            }
+        }
+    }
+
+    fn version_in(&mut self, host: &Host, binary: &Path, mark: Mark) -> Result<Untrusted, Reason> {
         let identity = host.stat(binary).map_err(|error| (error.to_string(), error.hint()))?.identity;
         let finding = match self.known.get(binary) {
             Some((known, finding)) if *known == identity => finding.clone(),
             _ => {
-                let finding = host.version_in(binary, mark(server.product, binary)).0;
+                let finding = host.version_in(binary, mark).0;
                 if !matches!(finding, Finding::Unreadable(..)) {
                     self.known.insert(binary.to_owned(), (identity, finding.clone()));
                 }

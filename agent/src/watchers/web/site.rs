@@ -8,7 +8,7 @@ use std::time::Duration;
 use plumb_proto::model::Value;
 use plumb_proto::untrusted::Untrusted;
 
-use super::SITE;
+use super::{Begun, SITE};
 use crate::apps::{self, App};
 use crate::fpm::Pools;
 use crate::host::{Host, Identity};
@@ -44,7 +44,7 @@ impl Apps {
 }
 
 /// Tells one site.
-pub(super) fn tell(look: &mut Look<'_>, apps: &mut Apps, (web, pools): (&Web, &Pools), site: &Site) {
+pub(super) fn tell(look: &mut Look<'_>, apps: &mut Apps, (web, begun): (&Web, &Begun), site: &Site) {
     let key = site.key();
     let text = |path: &Path| Value::Text(path.as_os_str().as_bytes().into());
     let paths = |paths: &[PathBuf]| list(paths.iter().map(|path| path.as_os_str().as_bytes().into()));
@@ -62,6 +62,7 @@ pub(super) fn tell(look: &mut Look<'_>, apps: &mut Apps, (web, pools): (&Web, &P
     };
     let branch = match &site.php {
         Some(Php::Lsapi(at) | Php::Cgi(at)) => branch_in(at),
+        Some(Php::Module) => begun.module.as_ref().ok().filter(|branch| !branch.is_empty()).cloned(),
         _ => None,
     };
     let fields = [
@@ -85,7 +86,10 @@ pub(super) fn tell(look: &mut Look<'_>, apps: &mut Apps, (web, pools): (&Web, &P
     let source = Untrusted::from(site.config.as_os_str().as_bytes()).to_string();
     look.fact(&SITE, &*key, &source, &fields);
     if let Some(Php::Fpm(socket)) = &site.php {
-        tell_pool(look, (&key, &source), pools, socket);
+        tell_pool(look, (&key, &source), &begun.pools, socket);
+    }
+    if let (Some(Php::Module), Err((why, hint))) = (&site.php, &begun.module) {
+        look.unknown(&SITE, &*key, "php_version", why, hint);
     }
     if let Some(app) = site.docroot.as_ref().and_then(|root| apps.at(look.host, root)) {
         let fields = [("cms", word(app.product)), ("cms_path", text(&app.root))];

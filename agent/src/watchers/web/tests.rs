@@ -86,6 +86,31 @@ fn what_was_changed_after_the_workers_started_was_not_loaded() {
 }
 
 #[test]
+fn a_server_that_replaces_itself_is_told_by_the_one_that_stays() {
+    let host = running();
+    host.remove("/proc/50/exe");
+    host.write(NGINX, "\x7fELF\0nginx version: nginx/1.26.3\0");
+    let host = host.link("/proc/50/exe", "/usr/sbin/nginx (deleted)");
+    host.write("/proc/52/cmdline", "nginx: worker process is shutting down\0");
+    let host = process(host, 60, 50, 9_500, "nginx: master process /usr/sbin/nginx");
+    let host = process(host, 61, 60, 9_500, "nginx: worker process");
+    host.touch(CONF, before(600));
+    let told = host.look();
+    has(&told, &[" running_version=1.26.3 restart_needed=false ", " config_loaded=2026-11-21T09:51:40Z "]);
+    has(&told, &[" reload_needed=false "]);
+}
+
+#[test]
+fn times_that_lie_ahead_say_nothing_of_what_was_loaded() {
+    let host = running();
+    host.touch(CONF, before(-600));
+    has(&host.look(), &[" reload_needed=?(one of its files carries a time that has not come yet"]);
+    host.touch(CONF, before(600));
+    host.write("/proc/uptime", "500.00 1.00\n");
+    has(&host.look(), &[" config_loaded=?(by the uptime that the system tells, its processes are still to be started"]);
+}
+
+#[test]
 fn a_program_or_library_that_was_replaced_asks_for_a_restart() {
     let host = running();
     has(&host.look(), &[" running_version=1.22.1 restart_needed=false "]);
@@ -161,6 +186,32 @@ fn a_site_that_another_server_of_the_host_runs_is_told_so() {
         ],
     );
     has(&told, &[" php=cgi php_socket=application/x-httpd-ea-php81 php_version=8.1 "]);
+}
+
+#[test]
+fn a_site_of_apaches_module_has_the_branch_of_that() {
+    let host = host()
+        .file("/usr/sbin/httpd", "\x7fELF\0Apache/2.4.62\0")
+        .mode("/usr/sbin/httpd", 0o755)
+        .file("/etc/httpd/modules/libphp.so", "\x7fELF\0X-Powered-By: PHP/8.3.14\0")
+        .file(
+            "/etc/httpd/conf/httpd.conf",
+            "LoadModule php_module modules/libphp.so\nAddType application/x-httpd-php .php\n\
+             <VirtualHost *:80>\nServerName a.example\n</VirtualHost>\n",
+        );
+    has(&host.look(), &[" php=module php_version=8.3 "]);
+    host.write(
+        "/etc/httpd/conf/httpd.conf",
+        "LoadModule php_module /usr/lib/libphp8.2.so\nAddType application/x-httpd-php .php\n\
+         <VirtualHost *:80>\nServerName a.example\n</VirtualHost>\n",
+    );
+    has(&host.look(), &[" php=module php_version=8.2 "]);
+    host.write(
+        "/etc/httpd/conf/httpd.conf",
+        "LoadModule php_module modules/libphp9.so\nAddType application/x-httpd-php .php\n\
+         <VirtualHost *:80>\nServerName a.example\n</VirtualHost>\n",
+    );
+    has(&host.look(), &[" php=module ", " php_version=?(/etc/httpd/modules/libphp9.so: "]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-mod php;
 mod certificates;
+mod php;
 mod services;
 mod support;
 
