@@ -149,6 +149,16 @@ impl Site {
         format!("{}/_@{}", self.server, listen.unwrap_or("*"))
     }
 
+    /// Gives back room that lists have kept for more.
+    fn shrink(&mut self) {
+        self.names.shrink_to_fit();
+        self.listen.shrink_to_fit();
+        self.tls.shrink_to_fit();
+        self.other_roots.shrink_to_fit();
+        self.access_logs.shrink_to_fit();
+        self.error_logs.shrink_to_fit();
+    }
+
     /// Notes that a column cannot be told; the first reason stands.
     fn unknown(&mut self, column: &'static str, why: impl Into<String>) {
         if self.unknown.iter().all(|(each, _)| *each != column) {

@@ -31,6 +31,9 @@ pub(super) fn merge(sites: Vec<Site>, files: &mut Files<'_>) -> Vec<Site> {
         places.insert(key, found.len());
         found.push(site);
     }
+    // Watchers keep them for as long as nothing changes.
+    found.iter_mut().for_each(Site::shrink);
+    found.shrink_to_fit();
     found
 }
 

@@ -51,7 +51,9 @@ impl Block {
     pub(super) fn new(words: &[String], config: &Path) -> Self {
         let mut words = words.iter();
         let name = words.next().cloned().unwrap_or_default();
-        Self { name, arguments: words.take(8).cloned().collect(), config: config.to_owned(), ..Self::default() }
+        // Of others nobody asks where they stand.
+        let config = if name == "server" { config.to_owned() } else { PathBuf::new() };
+        Self { name, arguments: words.take(8).cloned().collect(), config, ..Self::default() }
     }
 
     /// `server` in these is none that serves sites.
