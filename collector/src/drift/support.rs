@@ -20,6 +20,8 @@ use window::at_least;
 pub use window::{SOON, Unjudged, Verdict, Window};
 
 const DAY: i64 = 86_400_000;
+/// A line of WordPress that had no release for so long, while others had one, gets none any more.
+const YEAR: i64 = 365 * DAY;
 
 /// What is asked for: one program on one host. A field that is not known is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,25 +58,26 @@ impl Dates {
         let label = products::label(products::name(word));
         let version =
             asked.version.ok_or_else(|| Unjudged::not_judged(format!("the version of this {label} is not known")))?;
-        if let Some(own) = asked.own_end {
-            return Ok(own_window(&label, version, own).noted(products::note_of_kind(asked.kind)));
-        }
         if word == "java" {
             return self.java(asked, version);
         }
         let product = products::dated_by(word);
+        if let Some(own) = asked.own_end {
+            return Ok(self.own_window((product, &label), version, own).noted(products::note_of_kind(asked.kind)));
+        }
         let cycle = self.cycle(product, version).map_err(|absent| self.absent(absent, &label, version))?;
         let upstream = Window::upstream(product, cycle, end_for_all(product, cycle))?;
         if asked.kind.is_some() && !asked.provenance.is_some_and(provenance::is_distribution) {
-            return Ok(self.of_site(asked, product, cycle, upstream));
+            return Ok(self.of_site(asked, product, cycle, upstream.noted(&longer(product, cycle))));
         }
+        let upstream = upstream.noted(&longer(product, cycle));
         if products::name(word) != product {
             // made from another product by somebody with dates of their own
             return at_least(Window { product: label.clone(), ..upstream }, &label, now);
         }
         let window = self.by_provenance(asked, (product, &cycle.name), upstream, now)?;
         Ok(match cycle.lts.filter(|lts| *lts > now) {
-            Some(lts) if window.note.is_empty() => window.noted(format!("long-term support begins {}", day(lts))),
+            Some(lts) if window.note.is_empty() => window.noted(&format!("long-term support begins {}", day(lts))),
             _ => window,
         })
     }
@@ -102,6 +105,26 @@ impl Dates {
         release(product, self.cycle(product, version).map_err(|absent| self.absent(absent, &label, version))?)
     }
 
+    /// A product that carries its own last day. Makers have put it off after a release went out: the table's may be later.
+    fn own_window(&self, (product, label): (&str, &str), version: &str, own: Timestamp) -> Window {
+        let own = end_of(Timestamp::from_millis(own.millis().div_euclid(DAY) * DAY));
+        let until = match self.cycle(product, version).map(|cycle| &cycle.security) {
+            Ok(End::Day(until)) => own.max(*until),
+            _ => own,
+        };
+        Window {
+            product: label.to_owned(),
+            cycle: version::branch(version, 2).unwrap_or(version).to_owned(),
+            until: Some(until),
+            is_over: false,
+            is_courtesy: false,
+            by: format!("{label} upstream"),
+            upstream: day_before(until),
+            upstream_until: Some(until),
+            note: String::new(),
+        }
+    }
+
     fn absent(&self, absent: Absent, label: &str, version: &str) -> Unjudged {
         let version = version.escape_debug();
         match absent {
@@ -117,30 +140,20 @@ impl Dates {
 
     /// What a site is made of lies in its folder: its maker's dates count, and somebody has to bring it up to date.
     fn of_site(&self, asked: &Program<'_>, product: &str, cycle: &Cycle, upstream: Window) -> Window {
-        let note = products::note_of_kind(asked.kind);
+        let note_of_kind = products::note_of_kind(asked.kind);
         // WordPress supports its newest line only; security fixes for older ones are made without a promise
         let is_older = self.newest(product).is_some_and(|newest| newest.name != cycle.name);
         if product == "wordpress" && is_older {
+            // the oldest lines have been left out of the last rounds
+            let last = cycle.released.zip(self.last_release(product));
+            if let Some((own, _)) = last.filter(|(own, last)| last.millis() - own.millis() > YEAR) {
+                let note = format!("its last release is of {}: fixes for older versions leave it out", day(own));
+                return Window { until: None, is_over: true, ..upstream }.noted(&note).noted(note_of_kind);
+            }
             let note = "only the newest version is supported; older ones get security fixes as a courtesy";
             return Window { until: None, is_over: false, is_courtesy: true, ..upstream }.noted(note);
         }
-        upstream.noted(note)
-    }
-}
-
-/// A product that carries its own last day.
-fn own_window(label: &str, version: &str, own: Timestamp) -> Window {
-    let until = end_of(Timestamp::from_millis(own.millis().div_euclid(DAY) * DAY));
-    Window {
-        product: label.to_owned(),
-        cycle: version::branch(version, 2).unwrap_or(version).to_owned(),
-        until: Some(until),
-        is_over: false,
-        is_courtesy: false,
-        by: format!("{label} upstream"),
-        upstream: day_before(until),
-        upstream_until: Some(until),
-        note: String::new(),
+        upstream.noted(note_of_kind)
     }
 }
 
@@ -150,6 +163,16 @@ fn end_for_all<'a>(product: &str, cycle: &'a Cycle) -> &'a End {
     match (product, &cycle.extended) {
         ("magento", extended @ End::Day(_)) => extended,
         _ => &cycle.security,
+    }
+}
+
+/// Support that goes on for some. Magento's stands in the table in the place of everybody's.
+fn longer(product: &str, cycle: &Cycle) -> String {
+    match (&cycle.security, &cycle.extended) {
+        (End::Day(all), End::Day(some)) if some > all && product != "magento" => {
+            format!("longer support that is paid for: until {}", day_before(*some))
+        }
+        _ => String::new(),
     }
 }
 
@@ -163,7 +186,7 @@ fn release(product: &str, cycle: &Cycle) -> Result<Window, Unjudged> {
         ("ubuntu", extended @ End::Day(_)) => {
             Window { by: named(""), note: format!("with Ubuntu Pro until {extended}"), ..window }
         }
-        _ => Window { by: named(""), ..window },
+        _ => Window { by: named(""), ..window }.noted(&longer(product, cycle)),
     })
 }
 

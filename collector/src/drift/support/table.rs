@@ -85,6 +85,8 @@ pub(super) struct Cycle {
     pub(super) extended: End,
     /// The day from which it has long-term support, where the table has one.
     pub(super) lts: Option<Timestamp>,
+    /// The day of its newest release, where the table has one.
+    pub(super) released: Option<Timestamp>,
 }
 
 /// What a release of a distribution ships.
@@ -193,6 +195,16 @@ impl Dates {
         newest(self.cycles.get(product)?.iter())
     }
 
+    /// The day on which any line of a product was released last.
+    pub(super) fn last_release(&self, product: &str) -> Option<Timestamp> {
+        self.cycles.get(product)?.iter().filter_map(|cycle| cycle.released).max()
+    }
+
+    /// True if it is known which cycle of a product a release of a distribution ships.
+    pub(super) fn ships(&self, distro: &str, release: &str, product: &str) -> bool {
+        self.shipped.iter().any(|row| row.distro == distro && row.release == release && row.product == product)
+    }
+
     /// Releases of a distribution that ship this cycle, oldest first.
     pub(super) fn releases_with<'a>(
         &'a self,
@@ -234,12 +246,14 @@ fn as_of(file: &File, beside: Option<&str>, mistakes: &mut Mistakes) -> String {
 fn cycles(facts: &File, extended: &File, mistakes: &mut Mistakes) -> HashMap<String, Vec<Cycle>> {
     const HEAD: &str = "product,cycle,release,active_support_end,security_support_end,latest,lts";
     const MORE: &str = "product,cycle,codename,extended_support_end,latest_release_date,discontinued,lts,extra";
-    let mut ends: HashMap<(&str, &str), (End, usize)> = HashMap::new();
+    let mut ends: HashMap<(&str, &str), (End, Option<Timestamp>, usize)> = HashMap::new();
     for row in rows(extended, MORE, mistakes) {
         let Some(end) = row.read(3, mistakes, End::parse, "a day such as 2027-01-15, true, false or nothing") else {
             continue;
         };
-        ends.insert((row.cell(0), row.cell(1)), (end, row.line));
+        let day = |cell: &str| if cell.is_empty() { Some(None) } else { date(cell).map(Some) };
+        let released = row.read(4, mistakes, day, "a day such as 2027-01-15 or nothing").flatten();
+        ends.insert((row.cell(0), row.cell(1)), (end, released, row.line));
     }
     let mut seen = BTreeSet::new();
     let mut cycles: HashMap<String, Vec<Cycle>> = HashMap::new();
@@ -253,16 +267,16 @@ fn cycles(facts: &File, extended: &File, mistakes: &mut Mistakes) -> HashMap<Str
         if !seen.insert(named) {
             mistakes.add(facts, row.line, format!("{} {} is there twice", named.0, named.1));
         }
-        let Some((extended_end, _)) = ends.remove(&named) else {
+        let Some((extended_end, released, _)) = ends.remove(&named) else {
             mistakes.add(facts, row.line, format!("{} {} is not in {}", named.0, named.1, extended.name));
             continue;
         };
         let (Some(security), Some(lts)) = (security, lts) else { continue };
         let lts = if let End::Day(after) = lts { Some(day_of(after)) } else { None };
-        let cycle = Cycle { name: named.1.to_owned(), security, extended: extended_end, lts };
+        let cycle = Cycle { name: named.1.to_owned(), security, extended: extended_end, lts, released };
         cycles.entry(named.0.to_owned()).or_default().push(cycle);
     }
-    let left: BTreeMap<usize, (&str, &str)> = ends.into_iter().map(|(named, (_, line))| (line, named)).collect();
+    let left: BTreeMap<usize, (&str, &str)> = ends.into_iter().map(|(named, (.., line))| (line, named)).collect();
     for (line, (product, cycle)) in left {
         mistakes.add(extended, line, format!("{product} {cycle} is not in {}", facts.name));
     }

@@ -120,8 +120,31 @@ impl Window {
         })
     }
 
-    pub(super) fn noted(self, note: impl Into<String>) -> Self {
-        Self { note: note.into(), ..self }
+    /// With something more to be known, behind what is.
+    pub(super) fn noted(mut self, note: &str) -> Self {
+        if !note.is_empty() {
+            self.note = if self.note.is_empty() { note.to_owned() } else { format!("{}; {note}", self.note) };
+        }
+        self
+    }
+
+    /// Of what comes with a system: when that ends, nobody patches it either, whatever its own dates are.
+    pub(super) fn within(self, system: &Result<Self, Unjudged>) -> Self {
+        match system {
+            Ok(system) if system.ends_before(&self) => {
+                Self { until: system.until, is_over: system.is_over, by: system.by.clone(), ..self }
+            }
+            _ => self,
+        }
+    }
+
+    fn ends_before(&self, other: &Self) -> bool {
+        match (self.until, other.until) {
+            _ if other.is_over => false,
+            _ if self.is_over => true,
+            (Some(own), until) => until.is_none_or(|until| own < until),
+            (None, _) => false,
+        }
     }
 }
 
@@ -165,6 +188,26 @@ impl Unjudged {
         match self.verdict {
             Some(Verdict::NotJudged) => format!("not judged: {}", self.reason),
             _ => self.reason.clone(),
+        }
+    }
+}
+
+/// Of what comes with a system by dates of its own that are not in the table. Sure is only that it does not outlive the
+/// system.
+pub(super) fn of_system(
+    upstream: Window,
+    system: Result<Window, Unjudged>,
+    by: &str,
+    now: Timestamp,
+) -> Result<Window, Unjudged> {
+    match system {
+        Ok(system) if system.verdict(now) == Verdict::Ended => {
+            Ok(Window { until: system.until, is_over: system.is_over, by: system.by, ..upstream })
+        }
+        _ => {
+            let reason =
+                format!("upstream's last day is {}, until when {by} patches it is not in the table", upstream.upstream);
+            Err(Unjudged::beside(&upstream, by, reason))
         }
     }
 }
