@@ -150,7 +150,7 @@ impl Table {
         let indent = " ".repeat(self.indent);
         let mut text = String::new();
         for line in self.fill(&shown, room, color).lines() {
-            text.push_str(format!("{indent}{line}").replace(BREAK, "").trim_end());
+            text.push_str(&without_blanks_at_end(&format!("{indent}{line}").replace(BREAK, "")));
             text.push('\n');
         }
         text
@@ -232,6 +232,15 @@ impl Table {
     }
 }
 
+/// The padding of the last column stands within its style: it goes, what ends the style stays.
+fn without_blanks_at_end(line: &str) -> String {
+    let trimmed = line.trim_end();
+    match trimmed.rfind('\x1b').map(|at| trimmed.split_at(at)) {
+        Some((text, end)) if end.ends_with('m') && !end.contains(' ') => format!("{}{end}", text.trim_end()),
+        _ => trimmed.to_owned(),
+    }
+}
+
 fn saturated(width: usize) -> u16 {
     u16::try_from(width).unwrap_or(u16::MAX)
 }
@@ -307,7 +316,11 @@ mod tests {
             let first = parts.next().unwrap_or_default().to_owned();
             parts.fold(first, |text, part| text + part.split_once('m').map_or("", |(_, rest)| rest))
         };
-        assert_eq!(bare(&table.render(Some(80), true)).replace(' ', ""), "AB\nxy\n");
+        assert_eq!(bare(&table.render(Some(80), true)), "A  B\nx  y\n", "nor blanks at the end");
+        let mut full = Table::new(&[column("").wraps()]).bare().indent(2);
+        full.row([Cell::new("gets no more security fixes since it is so old", Style::Bold)]);
+        let text = bare(&full.render(Some(28), true));
+        assert!(text.lines().all(|line| line.len() <= 28), "a terminal would break the line once more: {text:?}");
         assert!(table.render(Some(80), true).contains('\x1b'));
         assert!(!table.render(Some(80), false).contains('\x1b'));
     }
