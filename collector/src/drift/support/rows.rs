@@ -15,21 +15,26 @@ pub const TABLE: &str = "support";
 /// Tables whose rows are programs, systems, or what sites are made of.
 pub const SOURCES: [&str; 6] = ["cms", "database", "os", "php", "runtime", "web_server"];
 
+/// What tells most comes first: narrow screens leave out the rest.
 const COLUMNS: [(&str, ColumnType, &str); 10] = [
-    ("product", ColumnType::Text, "The product."),
-    ("cycle", ColumnType::Text, "The line of releases that is patched together, such as 8.2."),
-    ("version", ColumnType::Version, "The version that the row of the program tells."),
-    ("provenance", ColumnType::Text, "Where the program came from, as its row tells."),
-    ("patched_by", ColumnType::Text, "Who patches it, and by whose dates it is therefore judged."),
-    ("until", ColumnType::Time, "The end of the last day on which they do; not set where none has been announced."),
-    ("upstream_until", ColumnType::Time, "The end of the last day on which the product's own makers do."),
-    ("days_left", ColumnType::Int, "Whole days until then: 0 on the last day, negative once it is over."),
     (
         "verdict",
         ColumnType::Text,
         "supported, ends soon (within 180 days), ended, courtesy (patched without a promise), newer than the table, not judged.",
     ),
+    (
+        "until",
+        ColumnType::Time,
+        "The end of the last day on which it is patched; not set where none has been announced.",
+    ),
+    ("product", ColumnType::Text, "The product."),
+    ("version", ColumnType::Version, "The version that the row of the program tells."),
+    ("patched_by", ColumnType::Text, "Who patches it, and by whose dates it is therefore judged."),
     ("note", ColumnType::Text, "What else is to be known, or why it is not judged."),
+    ("upstream_until", ColumnType::Time, "The end of the last day on which the product's own makers patch it."),
+    ("provenance", ColumnType::Text, "Where the program came from, as its row tells."),
+    ("days_left", ColumnType::Int, "Whole days until then: 0 on the last day, negative once it is over."),
+    ("cycle", ColumnType::Text, "The line of releases that is patched together, such as 8.2."),
 ];
 
 /// Its declaration, for `plumb schema` and for rules. `dates`: by which it is judged.
