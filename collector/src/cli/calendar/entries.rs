@@ -131,9 +131,11 @@ fn program(row: &Row) -> String {
     if row.key.starts_with(b"os/") {
         return by;
     }
+    let by = by.strip_prefix(product.as_str()).map_or(by.as_str(), |own| own.strip_prefix(" upstream").unwrap_or(own));
     match text(row, "provenance").as_deref() {
         Some("self-built") => format!("{product} {cycle} self-built"),
-        _ if by == format!("{product} upstream") => format!("{product} {cycle}"),
+        // by its own makers, perhaps by way of others
+        _ if by.is_empty() || by.starts_with(' ') => format!("{product} {cycle}{by}"),
         _ => format!("{product} {cycle} ({by})"),
     }
 }

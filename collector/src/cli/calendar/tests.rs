@@ -54,6 +54,13 @@ fn fleet() -> Calendar {
         ("patched_by", "MySQL upstream"),
         ("verdict", "ended"),
     ];
+    let node = [
+        ("product", "Node.js"),
+        ("cycle", "22"),
+        ("provenance", "nodesource"),
+        ("patched_by", "Node.js upstream by way of NodeSource"),
+        ("verdict", "ends soon"),
+    ];
     let shopware =
         [("product", "Shopware"), ("cycle", "6.3"), ("patched_by", "Shopware upstream"), ("verdict", "ended")];
     let word_press =
@@ -65,6 +72,7 @@ fn fleet() -> Calendar {
         (1..=5).map(|number| php(&format!("web-{number}"), "8.2", "ends soon", end_of(2026, 12, 31))).collect();
     support.extend([
         php("web-1", "8.3", "supported", end_of(2027, 12, 31)),
+        program("web-7", "runtime/node/22", &node, Some(end_of(2027, 4, 30))),
         program("db-1", "os/os", &debian, Some(end_of(2026, 8, 31))),
         program("db-1", "database/mysql/main", &mysql, Some(end_of(2026, 4, 30))),
         program("shop-1", "cms//srv/shop", &shopware, None),
@@ -94,12 +102,14 @@ Over since
   2026-08-31   82 days ago  Debian 11 LTS: security fixes ended  db-1
 
 In the next 12 months
-  2026-12-11  in 20 days  certificate of b.example: expires    web-2
-  2026-12-16  in 25 days  certificate of shop.example (+1):    web-1
-                          expires
-  2026-12-31  in 40 days  PHP 8.2 self-built: security fixes   web-1, web-2 (+3)
-                          end
-  2027-01-20  in 60 days  certificate of c.example: expires    web-3
+  2026-12-11   in 20 days  certificate of b.example: expires   web-2
+  2026-12-16   in 25 days  certificate of shop.example (+1):   web-1
+                           expires
+  2026-12-31   in 40 days  PHP 8.2 self-built: security fixes  web-1, web-2 (+3)
+                           end
+  2027-01-20   in 60 days  certificate of c.example: expires   web-3
+  2027-04-30  in 160 days  Node.js 22 by way of NodeSource:    web-7
+                           security fixes end
 "
     );
 }
@@ -107,7 +117,7 @@ In the next 12 months
 #[test]
 fn a_wide_screen_names_more_hosts_and_a_pipe_all() {
     let wide = screen(140, |printer| print(&fleet(), 12, printer).unwrap());
-    assert!(wide.contains("  2026-12-31  in 40 days  PHP 8.2 self-built: security fixes end"), "{wide}");
+    assert!(wide.contains("  2026-12-31   in 40 days  PHP 8.2 self-built: security fixes end"), "{wide}");
     assert!(wide.contains("web-1, web-2, web-3, web-4, web-5\n"), "{wide}");
     let (out, talk) = printed(false, None, |printer| print(&fleet(), 12, printer).unwrap());
     assert!(out.contains("web-1, web-2, web-3, web-4, web-5\n"), "{out}");

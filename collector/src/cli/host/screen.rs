@@ -1,10 +1,11 @@
 //! One host on one screen. What could not be read is a `?` with its reason, never a blank that looks like fine.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
 use plumb_proto::generated::model::Outcome;
-use plumb_proto::generated::query::{Host, HostPart, Watcher};
+use plumb_proto::generated::query::{Host, HostPart, Row, Watcher};
 use plumb_proto::model::Value;
 
 use super::figures::{Figure, figure};
@@ -19,6 +20,9 @@ use crate::cli::printer::values::{at, field, said};
 use crate::cli::printer::words::{ago, bytes, count, moment, span};
 use crate::cli::printer::{Printer, Style};
 use crate::cli::{events, state};
+
+/// Rows that are named where one reason holds for many.
+const KEYS: usize = 3;
 
 pub(super) fn print(whole: &HostPart, printer: &mut Printer) -> Result<()> {
     let host = whole.host.clone().unwrap_or_default();
@@ -225,11 +229,21 @@ fn unknowns(whole: &HostPart) -> Table {
     for problem in whole.watchers.iter().flat_map(|watcher| &watcher.problems) {
         row(format!("{} {}", problem.table, said(&problem.path)).trim().to_owned(), &problem.error, &problem.hint);
     }
+    // the same reason holds for many rows, where a host lets nobody see something: it is told once
+    let mut alike: BTreeMap<(&str, &str, &str), Vec<&Row>> = BTreeMap::new();
     for fact in &whole.rows {
         for unknown in &fact.unknown {
-            let what = [fact.table.as_str(), &said(&fact.key), &unknown.column].join(" ");
-            row(what.trim().to_owned(), &unknown.reason, "");
+            alike.entry((&fact.table, &unknown.column, &unknown.reason)).or_default().push(fact);
         }
+    }
+    for ((table, column, reason), rows) in alike {
+        let keys = rows.iter().take(KEYS).map(|row| said(&row.key)).collect::<Vec<_>>();
+        let what = match rows.len().saturating_sub(keys.len()) {
+            0 if keys.len() == 1 => [table, &keys[0], column].join(" "),
+            0 => format!("{table} {column}: {}", keys.join(", ")),
+            more => format!("{table} {column}: {} and {more} more", keys.join(", ")),
+        };
+        row(what.trim().to_owned(), reason, "");
     }
     for sample in whole.samples.iter().filter(|sample| sample.value.is_none()) {
         let series = crate::cli::drift::series(sample.name.clone(), sample.labels.clone());

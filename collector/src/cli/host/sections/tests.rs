@@ -389,3 +389,17 @@ Certificates
         assert!(wide.contains(line), "{wide}");
     }
 }
+
+#[test]
+fn one_reason_for_many_rows_is_told_once_and_runtimes_that_are_left_out_are_asked_for_as_such() {
+    let runtimes = (10..24).map(|minor| {
+        let key = format!("python/3.{minor}@/srv/app");
+        unknown(row("runtime", &key, &[("version", version("3.9.1"))]), "running", "the host does not say")
+    });
+    let whole = HostPart { host: Some(host("web-1", HostState::Ok)), rows: runtimes.collect(), ..HostPart::default() };
+    let text = on_screen(140, |printer| screen::print(&whole, printer).unwrap());
+    assert!(text.contains("\n  and 2 more: plumb facts runtime --host web-1\n"), "{text}");
+    let told = "\n  ? runtime running: python/3.10@/srv/app, python/3.11@/srv/app, python/3.12@/srv/app and 11 more  ";
+    assert!(text.contains(told), "{text}");
+    assert_eq!(text.matches("the host does not say").count(), 1, "{text}");
+}

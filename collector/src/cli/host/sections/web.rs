@@ -37,8 +37,10 @@ pub(super) fn servers(whole: &HostPart) -> Section {
         };
         table.row([said(&row.key).into(), cell(row, "version", Style::Bold), state, support(row)]);
     }
-    let all = rows(whole, "web_server").chain(rows(whole, "runtime")).count();
-    Section::new("Web servers and runtimes", table).more(all, "web_server", whole)
+    let (servers, runtimes) = (rows(whole, "web_server").count(), rows(whole, "runtime").count());
+    // servers come first: what is not shown are runtimes, mostly
+    let left_out = if servers > ROWS { "web_server" } else { "runtime" };
+    Section::new("Web servers and runtimes", table).more(servers + runtimes, left_out, whole)
 }
 
 pub(super) fn sites(whole: &HostPart) -> Section {
