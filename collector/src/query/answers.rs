@@ -24,7 +24,7 @@ pub(super) fn pages<P>(pages: Vec<P>) -> Response<Pages<P>> {
     Response::new(tokio_stream::iter(pages.into_iter().map(Ok).collect::<Vec<_>>()))
 }
 
-/// Rows in pages, none of them too big for a message.
+/// Rows in pages, none of them too big for a message. One row more than may be asked for tells that there are more.
 pub(super) fn paged<T: prost::Message, P>(rows: Vec<T>, page: impl Fn(Vec<T>) -> P) -> Response<Pages<P>> {
     pages(chunks(rows, page))
 }
@@ -32,7 +32,7 @@ pub(super) fn paged<T: prost::Message, P>(rows: Vec<T>, page: impl Fn(Vec<T>) ->
 pub(super) fn chunks<T: prost::Message, P>(rows: Vec<T>, page: impl Fn(Vec<T>) -> P) -> Vec<P> {
     let mut pages = Vec::new();
     let (mut held, mut size) = (Vec::new(), 0);
-    for row in rows.into_iter().take(limits::QUERY_ROWS) {
+    for row in rows.into_iter().take(limits::QUERY_ROWS + 1) {
         size += row.encoded_len();
         held.push(row);
         if held.len() >= limits::QUERY_PAGE || size >= PAGE_BYTES {

@@ -1,16 +1,14 @@
 //! Until when the programs of a host are patched: for its screen, and as the table `support`.
 
-use std::collections::BTreeMap;
-
 use plumb_proto::generated::query as pb;
-use plumb_proto::record::HostId;
+use plumb_proto::limits;
 use plumb_proto::time::Timestamp;
 use tonic::Status;
 
 use super::answers::row;
 use super::failed;
+use super::limited::has;
 use crate::drift::support::{Dates, SOURCES, Verdict, Window};
-use crate::store::rows::HostRow;
 use crate::store::{FactFilter, Questions};
 use crate::view::{HostView, Row};
 
@@ -38,23 +36,30 @@ fn told(window: &Window, now: Timestamp) -> pb::Support {
     }
 }
 
-/// The rows of the table `support`, host by host.
+/// The rows of the table `support`, host by host: what is held at a time are the rows of one host, and the answer. One that is
+/// too long ends behind the most that may be asked for, which is how the asker sees that.
 pub(super) fn table(
     questions: &mut dyn Questions,
     dates: &Dates,
     filter: &FactFilter,
     now: Timestamp,
 ) -> Result<Vec<pb::Row>, Status> {
-    let mut hosts: BTreeMap<(String, HostId), Vec<Row>> = BTreeMap::new();
-    for source in SOURCES {
-        let rows: Vec<(HostRow, Row)> = questions.facts(source, filter).map_err(|error| failed(&error))?;
-        for (host, row) in rows {
-            hosts.entry((host.name, host.id)).or_default().push(row);
+    let mut hosts = questions.hosts().map_err(|error| failed(&error))?;
+    hosts.retain(|host| filter.host.is_none_or(|id| id == host.id) && has(&host.groups, &filter.groups));
+    hosts.sort_by(|one, other| (&one.name, one.id).cmp(&(&other.name, other.id)));
+    let mut answer = Vec::new();
+    for host in hosts {
+        let of_host = FactFilter { host: Some(host.id), groups: filter.groups.clone() };
+        let mut rows: Vec<Row> = Vec::new();
+        for source in SOURCES {
+            let found = questions.facts(source, &of_host).map_err(|error| failed(&error))?;
+            rows.extend(found.into_iter().map(|(_, row)| row));
+        }
+        let os = rows.iter().find(|row| row.table == "os");
+        answer.extend(rows.iter().filter_map(|each| dates.row_of(os, each, now)).map(|each| row(&host.name, &each)));
+        if answer.len() > limits::QUERY_ROWS {
+            break;
         }
     }
-    let of_host = |((name, _), rows): (&(String, HostId), &Vec<Row>)| {
-        let os = rows.iter().find(|row| row.table == "os");
-        rows.iter().filter_map(|each| dates.row_of(os, each, now)).map(|each| row(name, &each)).collect::<Vec<_>>()
-    };
-    Ok(hosts.iter().flat_map(of_host).collect())
+    Ok(answer)
 }

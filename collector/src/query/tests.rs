@@ -262,3 +262,10 @@ async fn a_user_leaves_a_reader_to_the_others() {
     }
     readers.ask(who(), |_| Ok(())).await.unwrap();
 }
+
+#[test]
+fn an_answer_that_is_too_long_ends_one_row_behind_what_may_be_asked_for() {
+    let rows = vec![pb::Row::default(); limits::QUERY_ROWS + 7];
+    let told: usize = answers::chunks(rows, |rows| rows.len()).into_iter().sum();
+    assert_eq!(told, limits::QUERY_ROWS + 1, "whoever asked sees that it is not whole");
+}
