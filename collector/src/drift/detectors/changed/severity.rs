@@ -30,7 +30,7 @@ const SERVING: [&str; 18] = [
 
 /// Columns of state that a shipped rule judges, whatever they were before: no second drift for the same thing.
 pub(super) fn is_judged_by_policy(table: &str, field: &str) -> bool {
-    (table, field) == ("mount", "responding")
+    matches!((table, field), ("mount", "responding") | ("cms", "debug") | ("php_pool", "display_errors"))
 }
 
 /// Columns that are empty because another one says so: a server that has stopped runs no version. Told once, there. And a

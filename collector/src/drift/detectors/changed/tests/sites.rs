@@ -186,3 +186,10 @@ fn an_upgrade_of_java_is_silent_though_its_packages_write_versions_in_their_own_
     let other = told_of("runtime", Some(&row("17.0.1", "17.0.1+1-1")), Some(&row("17.0.1", "17.0.13+11-2")));
     assert!(other.concat().starts_with("warning: "), "{other:?}");
 }
+
+#[test]
+fn what_a_shipped_rule_judges_is_not_told_a_second_time() {
+    for (name, column) in [("cms", "debug"), ("php_pool", "display_errors")] {
+        assert_eq!(changed(name, &[(column, false.into())], &[(column, true.into())]), [""; 0], "{name} {column}");
+    }
+}
