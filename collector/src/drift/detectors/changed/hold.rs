@@ -19,6 +19,10 @@ pub(super) fn of(table: &str, field: Option<&str>) -> Duration {
         ("site", _) => 120,
         // One package of a server is replaced by another: removed before the next is unpacked.
         ("web_server", None) => 120,
+        // Upgrades and panels write configuration anew: for a moment files are half of themselves, or links lead nowhere. A
+        // master that only its process tells of is not there while it is restarted.
+        ("php_pool", None) | ("php", Some("extensions")) => 120,
+        ("php_pool", Some(_)) => 10,
         _ => 0,
     })
 }

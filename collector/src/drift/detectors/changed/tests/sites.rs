@@ -96,6 +96,21 @@ fn a_site_whose_configuration_is_written_at_the_moment_is_not_gone_and_not_anoth
 }
 
 #[test]
+fn a_pool_that_is_gone_while_fpm_is_restarted_or_half_written_for_a_moment_is_no_drift_yet() {
+    let mut view = host();
+    view.declare(&table("php_pool", &[("pm", ColumnType::Text, Role::State)]));
+    let row = |pm: &str| fact("8.2/shop", &[("pm", pm.into())]);
+    apply(&mut view, &full("php", 1, "php_pool", &[row("static")]), at(0));
+    let holds = |rows: &[Fact], view: &mut HostView, number: u64| {
+        let (_, touched) = apply(view, &full("php", number, "php_pool", rows), at(1));
+        let verdicts = Changed.detect(view, &touched, at(1));
+        verdicts.iter().find_map(|each| if let Verdict::Drift(drift) = each { Some(drift.hold) } else { None })
+    };
+    assert_eq!(holds(&[row("dynamic")], &mut view, 2), Some(Duration::from_secs(10)));
+    assert_eq!(holds(&[], &mut view, 3), Some(Duration::from_secs(120)));
+}
+
+#[test]
 fn settings_of_a_pool_are_good_to_know_and_locks_that_were_taken_off_more_than_that() {
     let bytes = |bytes: i64| [("memory_limit_bytes", Value::from(bytes))];
     assert_eq!(
