@@ -36,18 +36,27 @@ pub(super) struct Saturation {
 }
 
 impl Saturation {
-    /// Takes in what is seen; with `at_once` nobody will look again. `true`: it has become full, or is so no more.
+    /// Takes in what is seen; with `at_once` nobody will look again. `true`: it has become full, is so no more, or
+    /// visitors begin to wait.
     pub(super) fn see(&mut self, seen: Seen, now: Duration, at_once: bool) -> bool {
         let at_limit = seen.workers >= seen.limit;
         let full = at_limit && (seen.queue > 0 || seen.served.is_some_and(|served| served >= seen.limit));
         if full == self.told.is_some() {
-            self.otherwise = None;
-            if let Some((told, at)) = &mut self.told
-                && now >= *at + MINUTE
-            {
+            let Some((told, at)) = &mut self.told else {
+                self.otherwise = None;
+                return false;
+            };
+            // That visitors begin to wait is worth more than a number that is out of date.
+            let waits = told.queue == 0 && seen.queue > 0;
+            let since = waits.then(|| *self.otherwise.get_or_insert(now));
+            let turns = since.is_some_and(|since| now >= since + WAITS);
+            if turns || now >= *at + MINUTE {
                 (*told, *at) = (seen, now);
             }
-            return false;
+            if turns || !waits {
+                self.otherwise = None;
+            }
+            return turns;
         }
         let since = *self.otherwise.get_or_insert(now);
         let needed = match full {
@@ -109,6 +118,14 @@ mod tests {
             [(0, 5, 0, Some(5)), (4, 5, 0, Some(5)), (5, 5, 0, Some(5)), (10, 5, 0, Some(3)), (15, 5, 0, Some(3))];
         assert_eq!(story(&looks), ["well", "well", "turns: 0 wait", "0 wait", "turns: well"]);
         assert_eq!(story(&[(0, 5, 0, None), (60, 5, 0, None)]), ["well", "well"], "workers may be idle");
+    }
+
+    #[test]
+    fn that_visitors_begin_to_wait_at_a_busy_pool_is_told_when_it_is_seen_twice() {
+        let busy = [(0, 5, 0, Some(5)), (5, 5, 0, Some(5))];
+        let looks = [(10, 5, 2, Some(5)), (15, 5, 0, Some(5)), (20, 5, 1, Some(5)), (25, 5, 3, Some(5))];
+        let told = story(&[&busy[..], &looks].concat());
+        assert_eq!(told[1..], ["turns: 0 wait", "0 wait", "0 wait", "0 wait", "turns: 3 wait"]);
     }
 
     #[test]

@@ -34,6 +34,7 @@ fn a_full_pool_is_told_with_its_numbers_and_is_critical_when_as_many_wait_as_are
     assert_eq!(drifts[0].actual.as_deref(), Some("5 workers, 3 requests in the queue of /run/php/shop.sock"));
     let (_, drifts) = pool(&full_pool(5));
     assert_eq!((drifts[0].severity, drifts[0].hold), (Severity::Critical, Duration::ZERO));
+    assert_eq!(pool(&full_pool(0)).0, ["holds", "holds"], "nobody waits");
     let well = [("saturated", false.into()), ("display_errors", false.into())];
     assert_eq!(pool(&well).0, ["holds", "holds"]);
 }
@@ -77,7 +78,7 @@ fn pools_that_would_not_fit_into_memory_are_told() {
         lines.retain(|line| line.contains("php_memory") || line == "holds");
         lines
     };
-    let title = "if all PHP workers were there that may be, memory would not suffice: 8.0 GiB needed, 6.0 GiB there";
+    let title = "one PHP pool could use up all memory: 8.0 GiB needed if it is full, 6.0 GiB there";
     assert_eq!(lines(6.0), [format!("warning php_memory_does_not_fit: {title}")]);
     assert_eq!(lines(16.0), ["holds"]);
 }
