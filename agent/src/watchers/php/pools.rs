@@ -1,6 +1,7 @@
 //! The pools of FPM: what is configured, read seldom, and how full they are, seen at every look.
 
 mod columns;
+mod memory;
 mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use plumb_proto::time::Timestamp;
 use super::loaded::{self, Effect};
 use super::saturation::{Saturation, Seen};
 use super::table::PHP_POOL;
-use super::workers::{Titles, Workers, memory};
+use super::workers::Titles;
 use crate::fpm::places::Sapi;
 use crate::fpm::settings::Configured;
 use crate::fpm::{self, Instance, Pool};
@@ -23,16 +24,14 @@ use crate::host::sockets::{Socket, Visitors};
 use crate::host::{Host, HostError};
 use crate::watcher::Look;
 
-/// Time between two looks for masters that were started where none ran.
+/// Time between two looks for masters that were started: where one is missing or was of late, and where all run. A list of
+/// processes costs more than all else of a look.
 const STARTED: Duration = Duration::from_secs(30);
+const SETTLED: Duration = Duration::from_secs(300);
 /// Age of a list of processes that is new enough for that.
 const SHARED: Duration = Duration::from_secs(5);
 /// Time between two samples of a series.
 const MINUTE: Duration = Duration::from_secs(60);
-/// Time between two looks at the memory of workers: a rule takes no sample that is older than ten minutes.
-const MEMORY: Duration = Duration::from_secs(300);
-/// Bytes of /proc/meminfo.
-const MEMINFO: usize = 16 << 10;
 
 /// What is known of the pools from look to look.
 #[derive(Default)]
@@ -46,10 +45,10 @@ pub(super) struct Pools {
     /// Where each row comes from that was told: its file, and that of its master.
     origins: BTreeMap<String, (PathBuf, PathBuf)>,
     searched: Option<Duration>,
+    /// When a master was last seen to have ended.
+    ended: Option<Duration>,
     sampled: Option<Duration>,
-    measured: Option<Duration>,
-    /// What workers of a pool took when it last had some.
-    sizes: BTreeMap<String, u64>,
+    memory: memory::Memory,
     /// Files of PHP's settings.
     files: BTreeSet<PathBuf>,
     pages: page::Pages,
@@ -104,7 +103,8 @@ impl Pools {
         let keys: BTreeSet<&str> = found.pools.iter().map(|pool| pool.key.as_str()).collect();
         loaded::forget_all_but(look, &keys);
         self.states.retain(|key, _| keys.contains(key.as_str()));
-        self.sizes.retain(|key, _| keys.contains(key.as_str()));
+        let limits = self.limits.iter().map(|limit| limit.as_ref().and_then(|limit| limit.as_ref().ok()).copied());
+        self.memory.begin(&found, limits.collect());
         self.found = found;
         !self.found.pools.is_empty() || !self.found.problems.is_empty()
     }
@@ -143,9 +143,15 @@ impl Pools {
         let runs = |pid: u32, start: u64| host.birth(pid).is_ok_and(|birth| birth.start == start);
         let masters = self.found.instances.iter().filter_map(|each| each.master.as_ref());
         if !masters.clone().all(|master| runs(master.pid, master.birth.start)) {
+            self.ended = Some(now);
             return true;
         }
-        if self.searched.is_some_and(|searched| now < searched + STARTED) {
+        let is_missing = self.found.instances.iter().any(|each| each.master.is_none());
+        let pause = match is_missing || self.ended.is_some_and(|ended| now < ended + SETTLED) {
+            true => STARTED,
+            false => SETTLED,
+        };
+        if self.searched.is_some_and(|searched| now < searched + pause) {
             return false;
         }
         self.searched = Some(now);
@@ -187,7 +193,7 @@ impl Pools {
             Queues::default()
         };
         let mut turned = false;
-        for ((pool, limit), count) in self.found.pools.iter().zip(&self.limits).zip(counts) {
+        for ((pool, limit), count) in self.found.pools.iter().zip(&self.limits).zip(counts.iter().copied()) {
             let Some(limit) = limit else { continue };
             let visitors = queues.at(pool);
             if sample {
@@ -226,36 +232,7 @@ impl Pools {
         if turned {
             look.urgent();
         }
-        if self.measured.is_none_or(|measured| now >= measured + MEMORY) {
-            self.measured = Some(now);
-            self.measure(look, &workers);
-        }
-    }
-
-    /// What memory workers take, and would take if all were there that may be.
-    fn measure(&mut self, look: &mut Look<'_>, workers: &Workers) {
-        let sizes = memory(look.host, workers);
-        let mut now_used = 0;
-        for pool in &self.found.pools {
-            if let Some(memory) = sizes.get(&(pool.instance, pool.name.clone())) {
-                now_used += memory.all;
-                self.sizes.insert(pool.key.clone(), memory.most);
-                look.gauge("php_pool_worker_memory_bytes", &[("pool", &pool.key)], real(memory.most));
-            }
-        }
-        // A pool that has had no worker yet is taken for one like the others.
-        let Some(usual) = self.sizes.values().sum::<u64>().checked_div(u64::try_from(self.sizes.len()).unwrap_or(0))
-        else {
-            return;
-        };
-        let all = self.found.pools.iter().zip(&self.limits).filter_map(|(pool, limit)| {
-            let size = self.sizes.get(&pool.key).copied().unwrap_or(usual);
-            Some(size.saturating_mul(u64::from(*limit.as_ref()?.as_ref().ok()?)))
-        });
-        look.gauge("php_memory_if_full_bytes", &[], real(all.fold(0, u64::saturating_add)));
-        if let Some(available) = available(look.host) {
-            look.gauge("php_memory_room_bytes", &[], real(available + now_used));
-        }
+        self.memory.look(look, now, &self.found, (&workers, &counts));
     }
 }
 
@@ -343,18 +320,6 @@ fn unseen(host: &Host, instance: &Instance, found: &fpm::Pools) -> Option<String
         return found.hidden.as_ref().map(|(why, _)| why.clone());
     };
     (!host.shares_network(master.pid)).then(|| "its master is in another network namespace than the agent".to_owned())
-}
-
-/// Memory that is to be had without swapping (MemAvailable of proc_meminfo(5), in KiB).
-fn available(host: &Host) -> Option<u64> {
-    let text = host.read_text("/proc/meminfo", MEMINFO).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.split_ascii_whitespace().next()?.parse::<u64>().ok()? * 1024)
-}
-
-#[allow(clippy::cast_precision_loss)] // 2^53 bytes are 8 PiB
-fn real(bytes: u64) -> f64 {
-    bytes as f64
 }
 
 #[cfg(test)]

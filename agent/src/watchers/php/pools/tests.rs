@@ -112,7 +112,7 @@ fn a_queue_that_nobody_tells_of_is_unknown_where_it_matters_and_only_there() {
 fn workers_their_memory_and_what_all_would_take_are_series() {
     let told = host().look();
     let samples: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("sample php_")).collect();
-    // A worker of `blog` is taken for one like those of `shop`: 2 x 3,000 KiB and 1 x 3,000 KiB.
+    // Of `blog`, which has had no worker yet, nothing is guessed.
     assert_eq!(
         samples,
         [
@@ -120,10 +120,44 @@ fn workers_their_memory_and_what_all_would_take_are_series() {
             "pool_workers{pool=\"8.2/shop\"} 2",
             "pool_listen_queue{pool=\"8.2/shop\"} 0",
             "pool_worker_memory_bytes{pool=\"8.2/shop\"} 3072000",
-            "memory_if_full_bytes 9216000",
+            "memory_if_full_bytes 6144000",
             "memory_room_bytes 9216000",
         ]
     );
+}
+
+#[test]
+fn what_one_full_pool_would_need_beside_the_others_is_remembered_for_a_day_or_until_limits_change() {
+    let host = host();
+    host.write("/proc/70/task/70/children", "71 72 73 ");
+    host.write("/proc/73/cmdline", "php-fpm: pool blog\0");
+    host.write("/proc/73/status", "RssAnon: 500 kB\n");
+    let limit = |pool: &str, from: &str, limit: u32| {
+        let file = format!("/etc/php/8.2/fpm/pool.d/{pool}.conf");
+        host.write(&file, format!("[{pool}]\nlisten = {from}\npm = ondemand\npm.max_children = {limit}\n"));
+        host.touch(&file, ago(3_600));
+        // Loaded by a master that was started after that.
+        host.write("/proc/70/stat", format!("70 (php-fpm8.2) S 1{} {} 1\n", " 7".repeat(17), 40_000 + limit));
+    };
+    let needed = |hours: u64| {
+        host.clock().advance(Duration::from_secs(hours * 3_600));
+        let told = host.look();
+        let line = told.lines().find_map(|line| line.strip_prefix("sample php_memory_if_full_bytes "));
+        line.and_then(|line| line.parse::<u64>().ok()).map(|bytes| bytes >> 10)
+    };
+    // What is there takes 2 x 3,000 and 500; eight more of `blog` would take more than two of `shop`.
+    limit("shop", "127.0.0.1:9000", 3);
+    limit("blog", "/run/b.sock", 9);
+    assert_eq!(needed(0), Some(6_500 + 8 * 500));
+    host.write("/proc/70/task/70/children", "71 ");
+    assert_eq!(needed(1), Some(6_500 + 8 * 500), "the busiest moment of the last day");
+    limit("blog", "/run/b.sock", 2);
+    assert_eq!(needed(1), Some(3_000 + 2 * 3_000), "now `shop` would take the most");
+    host.write("/proc/70/task/70/children", "71 72 ");
+    host.write("/proc/72/status", "RssAnon: 9000 kB\n");
+    assert_eq!(needed(1), Some(3 * 9_000));
+    host.write("/proc/72/status", "RssAnon: 1000 kB\n");
+    assert_eq!((needed(13), needed(13)), (Some(3 * 9_000), Some(3 * 3_000)), "a day has passed");
 }
 
 #[test]
