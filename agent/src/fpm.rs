@@ -10,6 +10,7 @@ pub mod layout;
 pub mod places;
 pub mod settings;
 pub mod status;
+pub mod user;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use plumb_proto::time::Timestamp;
 
 use super::places::Sapi;
-use super::{Pool, ini, layout};
+use super::{Pool, ini, layout, user};
 use crate::host::pattern::expand_within;
 use crate::host::{Host, HostError};
 
@@ -38,10 +38,10 @@ pub const KNOWN: [(&str, &str); 15] = [
     ("date.timezone", "UTC"),
 ];
 
-/// Whether a setting is one of those that are read, or loads an extension.
+/// Whether a setting is one of those that are read, loads an extension, or names the file that a site may have of its own.
 #[must_use]
 pub fn is_known(name: &str) -> bool {
-    name == "extension" || KNOWN.iter().any(|(known, _)| *known == name)
+    name == "extension" || name == user::NAMED_BY || KNOWN.iter().any(|(known, _)| *known == name)
 }
 
 /// Values by name, each as it is written, or why it is not known. What is not in it has its default.
@@ -54,6 +54,8 @@ pub struct Configured {
     pub values: Values,
     /// Names of the extensions that they load, in small letters, without `.so`.
     pub extensions: BTreeSet<String>,
+    /// How they call the file that a site may have of its own, if they say so ([`super::user`]).
+    pub user_ini: Option<String>,
     /// When the newest of them was changed, and which that is.
     pub changed: Option<(Timestamp, PathBuf)>,
     /// Tells whether any other setting has changed.
@@ -105,9 +107,7 @@ impl Configured {
             Err(error) => return self.unreadable(error),
         }
         ini::parse(&text, &mut |section, name, value| {
-            // Sections are words for people but for these two, which hold for some requests only.
-            let some = ["PATH=", "HOST="];
-            if !some.iter().any(|start| section.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(start))) {
+            if holds_always(section) {
                 self.take(name, value);
             }
         });
@@ -125,6 +125,9 @@ impl Configured {
             return;
         }
         self.other = self.other.rotate_left(1) ^ digest(name, &value);
+        if let (user::NAMED_BY, Ok(file)) = (name, value) {
+            self.user_ini = Some(file);
+        }
     }
 
     /// What it sets may be anything.
@@ -169,6 +172,12 @@ pub fn digest(name: &str, value: &ini::Value) -> u64 {
     let (Ok(text) | Err(text)) = value.as_deref().map_err(|why| *why);
     let bytes = name.bytes().chain([0]).chain(text.bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Whether what stands in a section holds for all requests. Sections are words for people but for two kinds of them.
+pub(super) fn holds_always(section: &str) -> bool {
+    let start = section.get(..5).unwrap_or_default();
+    !["PATH=", "HOST="].iter().any(|some| start.eq_ignore_ascii_case(some))
 }
 
 /// The name of an extension by the name or path of its file, such as `/usr/lib/php/20220829/redis.so`.

@@ -283,6 +283,31 @@ fn settings_come_from_php_ini_then_from_the_folder_then_from_the_pool() {
 }
 
 #[test]
+fn a_site_sets_what_it_may_and_what_its_pool_does_not_lock() {
+    let staged = Staged::new()
+        .program("/usr/sbin/php-fpm8.2")
+        .file("/etc/php/8.2/fpm/php.ini", "user_ini.filename = site.ini\n")
+        .file(
+            "/etc/php/8.2/fpm/php-fpm.conf",
+            "[a]\nlisten = 1\nphp_admin_value[memory_limit] = 64M\nphp_value[post_max_size] = 1M\n\
+             [b]\nlisten = 2\nphp_admin_value[user_ini.filename] =\n",
+        )
+        .file(
+            "/srv/a/site.ini",
+            "post_max_size = 9M\nmemory_limit = 1G\ndisable_functions =\ndb_password = x\ndate.timezone = ${TZ}\n",
+        );
+    let host = staged.host();
+    let read = Configured::read(&host, Path::new("/usr/sbin/php-fpm8.2"), Sapi::Fpm, "8.2");
+    let found = pools(&host);
+    let names: Vec<_> = found.pools.iter().map(|pool| user::name(&read, pool)).collect();
+    assert_eq!(names, [Some("site.ini"), None]);
+    let set = user::read(&host, Path::new("/srv/a"), "site.ini", &found.pools[0]).unwrap();
+    assert_eq!(set[0], ("post_max_size", Ok("9M".to_owned())));
+    assert!(set.len() == 2 && set[1].0 == "date.timezone" && set[1].1.is_err(), "{set:?}");
+    assert_eq!(user::read(&host, Path::new("/srv/b"), "site.ini", &found.pools[0]), Ok(vec![]));
+}
+
+#[test]
 fn a_php_ini_that_cannot_be_read_leaves_unknown_what_nobody_else_sets() {
     let staged = Staged::new()
         .program("/usr/sbin/php-fpm8.2")

@@ -3,6 +3,7 @@
 mod columns;
 mod memory;
 mod page;
+mod sites;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -52,6 +53,7 @@ pub(super) struct Pools {
     /// Files of PHP's settings.
     files: BTreeSet<PathBuf>,
     pages: page::Pages,
+    sites: sites::Sites,
 }
 
 /// Who waits at sockets, as far as it was asked.
@@ -72,6 +74,7 @@ impl Pools {
         self.limits.clear();
         self.files.clear();
         let found = std::mem::take(&mut self.found);
+        self.sites.find(look.host, &found);
         let instances = found.instances.iter().map(|instance| {
             let configured = Configured::read(look.host, &instance.binary, Sapi::Fpm, &instance.branch);
             (configured, loaded::when(look, instance), unseen(look.host, instance, &found))
@@ -86,6 +89,7 @@ impl Pools {
             let values = configured.in_pool(pool);
             let real = look.host.resolve(&instance.binary).unwrap_or_else(|_| instance.binary.clone());
             columns::tell(look, pool, (configured, &values), rows.get(&real));
+            self.sites.tell(look, pool, configured);
             let own = [(pool.changed, &pool.config), (instance.changed, &instance.config)];
             let own = own.into_iter().filter_map(|(at, path)| Some((at?, path.clone())));
             let changed = own.chain(configured.changed.clone()).max_by_key(|(at, _)| *at);

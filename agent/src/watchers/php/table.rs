@@ -124,5 +124,11 @@ pub(super) const PHP_POOL: Table = Table {
             ColumnType::List,
             "What a reload would change, such as `memory_limit: 128M in effect, 256M on disk`.",
         ),
+        Column::moving(
+            "user_ini",
+            ColumnType::List,
+            "What its sites set for themselves on top, such as `/var/www/shop: memory_limit=512M`: of the settings above, \
+             those in .user.ini of their document roots.",
+        ),
     ],
 };

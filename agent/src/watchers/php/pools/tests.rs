@@ -161,6 +161,41 @@ fn what_one_full_pool_would_need_beside_the_others_is_remembered_for_a_day_or_un
 }
 
 #[test]
+fn what_sites_set_for_themselves_is_told_by_document_root() {
+    let host = host()
+        .file(
+            "/etc/nginx/nginx.conf",
+            "http {\nserver { server_name a.example; root /srv/a; location ~ \\.php$ { fastcgi_pass 127.0.0.1:9000; } }\n\
+             server { server_name b.example; root /srv/b; location ~ \\.php$ { fastcgi_pass unix:/run/b.sock; } }\n\
+             server { server_name c.example; root /srv/c; location ~ \\.php$ { fastcgi_pass 127.0.0.1:9000; } }\n}\n",
+        )
+        .file("/srv/a/.user.ini", "; mine\nmemory_limit = 512M\nauto_prepend_file = /srv/secret.php\nexpose_php = on\n")
+        .file("/srv/a/below/.user.ini", "memory_limit = 1G\n")
+        .file("/srv/c/.user.ini", "x".repeat(80 << 10));
+    let list = |pool: &str| row(&host.look(), pool, "user_ini");
+    assert!(list("shop").starts_with(
+        "user_ini=/srv/a: memory_limit=512M,/srv/c: .user.ini cannot be read: bigger than 65536 bytes from "
+    ));
+    assert!(!list("blog").contains("user_ini"), "{}", list("blog"));
+    host.write("/srv/b/.user.ini", "display_errors = on\n[HOST=x.example]\nmemory_limit = 1G\n");
+    assert!(list("blog").starts_with("user_ini=/srv/b: display_errors=1 from "), "{}", list("blog"));
+}
+
+#[test]
+fn of_many_sites_some_are_told_and_the_rest_is_counted() {
+    let sites: String = (0..30)
+        .map(|number| {
+            format!("server {{ server_name s{number}.example; root /srv/{number}; location / {{ fastcgi_pass 127.0.0.1:9000; }} }}\n")
+        })
+        .collect();
+    let host = host().file("/etc/nginx/nginx.conf", format!("http {{\n{sites}}}\n"));
+    (0..30).for_each(|number| host.write(&format!("/srv/{number}/.user.ini"), "post_max_size = 1G\n"));
+    let told = row(&host.look(), "shop", "user_ini");
+    assert_eq!(told.matches("post_max_size=1G").count(), 19);
+    assert!(told.contains(",and 11 more from "), "{told}");
+}
+
+#[test]
 fn what_was_changed_and_not_loaded_is_told_with_both_values_even_by_an_agent_that_was_restarted() {
     let host = host();
     host.write("/run/php/fpm.pid", "70\n");
