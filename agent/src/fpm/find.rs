@@ -24,7 +24,7 @@ const HEADER: Mark = Mark::Before(b"X-Powered-By: PHP/");
 const PACKAGES: [&str; 3] = ["php", "plesk-php", "ea-php"];
 
 /// Where configuration begins in each layout, and the program that reads it; `{}` is what `*` stood for.
-const KNOWN: [(&str, &str); 14] = [
+const KNOWN: [(&str, &str); 15] = [
     ("/etc/php/*/fpm/php-fpm.conf", "/usr/sbin/php-fpm{}"), // Debian, Ubuntu, sury; HestiaCP, ISPConfig, CloudPanel
     ("/etc/php-fpm.conf", "/usr/sbin/php-fpm"),             // Red Hat
     ("/etc/php*/php-fpm.conf", "/usr/sbin/php-fpm{}"),      // Alpine, Arch
@@ -38,6 +38,7 @@ const KNOWN: [(&str, &str); 14] = [
     ("/usr/local/php*/etc/php-fpm.conf", "/usr/local/php{}/sbin/php-fpm{}"), // DirectAdmin
     ("/etc/php*rc/php-fpm.conf", "/RunCloud/Packages/php{}rc/sbin/php-fpm"),
     ("/etc/php*-sp/php-fpm.conf", "/opt/sp/php{}/sbin/php-fpm"), // ServerPilot
+    ("/www/server/php/*/etc/php-fpm.conf", "/www/server/php/{}/sbin/php-fpm"), // aaPanel
     ("/opt/bitnami/php/etc/php-fpm.conf", "/opt/bitnami/php/sbin/php-fpm"),
 ];
 

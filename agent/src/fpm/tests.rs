@@ -116,6 +116,13 @@ fn pools_of_every_layout_are_found_without_a_master() {
             "8.4/shop@/usr/local",
         ),
         (
+            "/www/server/php/83/sbin/php-fpm",
+            "/www/server/php/83/etc/php-fpm.conf",
+            "etc/php-fpm.d/*.conf",
+            "/www/server/php/83/etc/php-fpm.d/shop.conf",
+            "8.3/shop@/www/server/php/83",
+        ),
+        (
             "/opt/bitnami/php/sbin/php-fpm",
             "/opt/bitnami/php/etc/php-fpm.conf",
             "/opt/bitnami/php/etc/php-fpm.d/*.conf",
