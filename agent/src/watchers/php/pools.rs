@@ -73,7 +73,7 @@ impl Pools {
         self.searched = Some(look.host.clock().monotonic());
         self.limits.clear();
         self.files.clear();
-        let found = std::mem::take(&mut self.found);
+        let mut found = std::mem::take(&mut self.found);
         self.sites.find(look.host, &found);
         let instances = found.instances.iter().map(|instance| {
             let configured = Configured::read(look.host, &instance.binary, Sapi::Fpm, &instance.branch);
@@ -109,6 +109,11 @@ impl Pools {
         self.states.retain(|key, _| keys.contains(key.as_str()));
         let limits = self.limits.iter().map(|limit| limit.as_ref().and_then(|limit| limit.as_ref().ok()).copied());
         self.memory.begin(&found, limits.collect());
+        // All is told; looks in between ask for these only.
+        for pool in &mut found.pools {
+            pool.values.retain(|name, _| matches!(name.as_str(), "listen" | "pm.status_path" | "pm.status_listen"));
+            pool.unknown.clear();
+        }
         self.found = found;
         !self.found.pools.is_empty() || !self.found.problems.is_empty()
     }
