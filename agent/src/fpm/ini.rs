@@ -57,8 +57,7 @@ fn value(text: &[u8]) -> (Value, usize) {
                 break;
             }
             quote @ (b'"' | b'\'') => {
-                let blank = bytes.len() - bytes.trim_ascii_end().len();
-                if !quoted && bytes.len() == blank {
+                if !quoted && bytes.trim_ascii_end().is_empty() {
                     bytes.clear(); // blanks in front
                 }
                 quoted = true;
@@ -72,7 +71,8 @@ fn value(text: &[u8]) -> (Value, usize) {
             }
             b'$' if text.get(at + 1) == Some(&b'{') => {
                 wrong = wrong.or(Some(ENVIRONMENT));
-                at += text[at..].iter().position(|byte| matches!(byte, b'}' | b'\n')).unwrap_or(1).max(1);
+                // Without an end, there is none further on either.
+                at += text[at..].iter().position(|byte| matches!(byte, b'}' | b'\n')).unwrap_or(text.len() - at);
                 at += usize::from(text.get(at) == Some(&b'}'));
             }
             // What PHP reckons with: error_reporting = E_ALL & ~E_NOTICE
@@ -192,6 +192,16 @@ mod tests {
         );
         let long = [&b"a = "[..], &vec![b'x'; 5_000], b"\nb = 1\n"].concat();
         assert_eq!(told(&long), ["|a|?longer than is read", "|b|1"]);
+    }
+
+    #[test]
+    fn thousands_of_variables_without_an_end_take_no_long_time() {
+        let began = std::time::Instant::now();
+        let text = [b"a = ".to_vec(), b"${".repeat(500_000)].concat();
+        assert_eq!(told(&text), [format!("|a|?{ENVIRONMENT}")]);
+        let blanks = [b"a = ".to_vec(), b"\"\"".to_vec(), b" ".repeat(4_000), b"''".repeat(500_000)].concat();
+        assert_eq!(told(&blanks), ["|a|"]);
+        assert!(began.elapsed() < std::time::Duration::from_secs(5));
     }
 
     proptest! {

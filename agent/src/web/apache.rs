@@ -197,9 +197,10 @@ impl Apache {
         if taken && name == "virtualhost" {
             self.end_host();
             let listen = arguments.iter().take(64).filter_map(|each| self.expanded(each).ok());
-            let listen = listen.map(|each| each.replace("_default_", "*")).collect();
+            let listen: Vec<String> = listen.map(|each| each.replace("_default_", "*")).collect();
+            let fits = files.has_room() && files.may_keep(listen.iter().map(String::len).sum());
             let host = VirtualHost { config: here.to_owned(), listen, ..VirtualHost::default() };
-            self.host = files.has_room().then_some(host);
+            self.host = fits.then_some(host);
         }
         self.sections.push(Section { name, taken, about });
     }
@@ -327,8 +328,22 @@ impl Apache {
                 self.actions.insert(handler.clone(), script.clone());
             }
             ("balancermember", arguments) => self.member(arguments),
-            _ if VirtualHost::knows(name) && files.may_keep(arguments.iter().map(String::len).sum()) => {
-                self.host_directive(name, arguments);
+            _ if VirtualHost::knows(name) => {
+                // What variables stand for counts, and the section that a value is kept with.
+                let mut bytes = self.sections.iter().map(|section| section.about.len()).max().unwrap_or(0);
+                let mut whole = Vec::new();
+                for each in arguments {
+                    let text = self.expanded(each).unwrap_or_else(|_| each.clone());
+                    bytes += text.len();
+                    if bytes > LINE {
+                        let here = files.here();
+                        return files.problem(&here, ErrorKind::Io("a line is longer than what is looked at"));
+                    }
+                    whole.push(text);
+                }
+                if files.may_keep(bytes) {
+                    self.host_directive(name, &whole);
+                }
             }
             _ => {}
         }

@@ -5,6 +5,7 @@ mod token;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::address::{local, named, target};
 use super::files::{Files, Included};
@@ -20,6 +21,9 @@ const BLOCKS: usize = 100;
 /// Snippets, and the lines of all, with what imports make of them.
 const SNIPPETS: usize = 500;
 const LINES: usize = 200_000;
+
+/// Logs of one site, and certificates.
+const EACH: usize = 256;
 
 /// A line: its words, and what the line opens.
 type Line = (Vec<String>, bool);
@@ -69,7 +73,8 @@ fn automatic(files: &mut Files<'_>, site: &mut Site) {
 
 struct Caddy {
     folder: PathBuf,
-    snippets: BTreeMap<String, Vec<Line>>,
+    /// Shared: each of thousands of imports goes through one.
+    snippets: BTreeMap<String, Rc<[Line]>>,
     /// Lines that may still be looked at.
     left: usize,
     sites: Vec<Site>,
@@ -107,7 +112,7 @@ impl Caddy {
                 Some("}") => files.fault(format!("{}: a block is closed that was not opened", here.display())),
                 Some("import") if !opens => self.import(files, words),
                 Some(name) if name.starts_with('(') && self.snippets.len() < SNIPPETS => {
-                    self.snippets.insert(name.trim_matches(['(', ')']).to_owned(), inner.to_vec());
+                    self.snippets.insert(name.trim_matches(['(', ')']).to_owned(), inner.into());
                 }
                 Some(name) if name.starts_with("&(") => {}
                 Some(_) if *opens => self.site(files, &here, words, inner),
@@ -135,7 +140,7 @@ impl Caddy {
     }
 
     fn site(&mut self, files: &mut Files<'_>, here: &Path, addresses: &[String], lines: &[Line]) {
-        if !files.has_room() {
+        if files.is_full() || !files.has_room() {
             return;
         }
         let mut site = Site { server: "caddy", config: here.to_owned(), weight: 1, ..Site::default() };
@@ -166,7 +171,9 @@ impl Caddy {
         site.names = named(names.iter().map(String::as_str));
         site.encrypted = !plain;
         self.body(files, &mut site, lines, 0);
-        self.sites.push(site);
+        if files.may_hold(&site) {
+            self.sites.push(site);
+        }
     }
 
     /// What stands in a site, or in a part of it.
@@ -181,7 +188,10 @@ impl Caddy {
             self.left -= 1;
             let end = if *opens { end_of(lines, at).unwrap_or(lines.len()) } else { at };
             let inner = lines.get(at..end).unwrap_or_default();
+            let before = self.left;
             self.directive(files, site, (words, inner), depth);
+            // What is passed over was looked at as well, to find where it ends.
+            self.left = self.left.min(before.saturating_sub(inner.len()));
             at = if *opens { end + 1 } else { end };
         }
     }
@@ -228,7 +238,10 @@ impl Caddy {
                 files.needs(&pair[0], &format!("{here}: the certificate"));
                 files.needs(&pair[1], &format!("{here}: the key"));
                 let [certificate, key] = pair;
-                site.tls.push(Tls { certificate, key: Some(key) });
+                let tls = Tls { certificate, key: Some(key) };
+                if site.tls.len() < EACH && !site.tls.contains(&tls) {
+                    site.tls.push(tls);
+                }
             }
             ("log", _) => {
                 let output = inner.iter().find(
@@ -237,10 +250,11 @@ impl Caddy {
                 let path = output
                     .and_then(|(words, _)| words.get(2))
                     .filter(|path| path.starts_with('/') && !path.contains('{'));
-                site.access_logs.extend(path.map(PathBuf::from));
+                let path = path.map(PathBuf::from).filter(|path| !site.access_logs.contains(path));
+                site.access_logs.extend(path.filter(|_| site.access_logs.len() < EACH));
             }
             ("import", [what, ..]) if depth < BLOCKS => {
-                if let Some(lines) = self.snippets.get(what).cloned() {
+                if let Some(lines) = self.snippets.get(what).map(Rc::clone) {
                     self.body(files, site, &lines, depth + 10);
                 } else {
                     self.part(files, site, what, depth);

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use plumb_proto::time::Timestamp;
 
-use super::SITES;
+use super::{SITES, Site};
 use crate::host::pattern::{expand_within, matches};
 use crate::host::{ErrorKind, Host, HostError, Identity, Kind};
 
@@ -31,6 +31,8 @@ const TOLD: usize = 16;
 const RAW: usize = 4 * SITES;
 /// Bytes of the values of all.
 const KEPT: usize = 4 << 20;
+/// Bytes of the sites that are made of them: each has a copy of what it inherits, and of what variables stand for.
+const HELD: usize = 32 << 20;
 
 /// Reads for one server after the other. Without a host there are no files, and parsing is a function of the text.
 pub struct Files<'a> {
@@ -45,6 +47,7 @@ pub struct Files<'a> {
     left: usize,
     raw: usize,
     kept: usize,
+    held: usize,
     pub(super) changed: Option<Timestamp>,
     pub(super) faults: Vec<String>,
 }
@@ -72,6 +75,7 @@ impl<'a> Files<'a> {
             left: LOOKED_AT,
             raw: 0,
             kept: 0,
+            held: 0,
             changed: None,
             faults: Vec::new(),
         }
@@ -80,6 +84,7 @@ impl<'a> Files<'a> {
     /// The next server begins: its bounds are its own.
     pub(super) fn begin(&mut self) {
         (self.files, self.bytes, self.includes, self.left, self.raw, self.kept) = (0, 0, 0, LOOKED_AT, 0, 0);
+        self.held = 0;
         self.open.clear();
         self.changed = None;
         self.faults.clear();
@@ -217,6 +222,26 @@ impl<'a> Files<'a> {
             self.problem(&here, ErrorKind::Io("more is configured than is looked at"));
         }
         self.kept <= KEPT
+    }
+
+    /// Whether a site that was made may be held. After the first one that may not, no other may.
+    pub(super) fn may_hold(&mut self, site: &Site) -> bool {
+        let certificates = site.tls.iter().map(|tls| &tls.certificate);
+        let paths = [&site.other_roots, &site.access_logs, &site.error_logs].into_iter().flatten().chain(certificates);
+        let reasons = site.unknown.iter().map(|(_, why)| why);
+        let texts = site.names.iter().chain(&site.listen).chain(&site.proxy).chain(reasons);
+        let bytes = paths.map(|path| path.as_os_str().len()).chain(texts.map(String::len)).sum::<usize>();
+        self.held = self.held.saturating_add(bytes);
+        if self.is_full() {
+            let here = self.here();
+            self.problem(&here, ErrorKind::Io("more is configured than is looked at"));
+        }
+        !self.is_full()
+    }
+
+    /// Whether a site was made that may not be held.
+    pub(super) fn is_full(&self) -> bool {
+        self.held > HELD
     }
 
     /// Notes that what is configured is not known in full.

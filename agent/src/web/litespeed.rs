@@ -118,7 +118,11 @@ pub(super) fn read(files: &mut Files<'_>, place: &Place) -> (Server, Vec<Site>) 
             }
             let config = config.unwrap_or_else(|| place.config.clone());
             if files.has_room() {
-                sites.push(site(files, &main, (host, &own.unwrap_or_default()), (&root, config)));
+                let site = site(files, &main, (host, &own.unwrap_or_default()), (&root, config));
+                if !files.may_hold(&site) {
+                    break;
+                }
+                sites.push(site);
             }
         }
     }

@@ -131,8 +131,12 @@ impl Nginx {
                 }
             }
             "http" => {
-                let main = self.blocks.first().cloned().unwrap_or_default();
-                self.finish(files, block, &main);
+                // Not copied: it may hold thousands of servers, and there may be thousands of blocks.
+                let blocks = std::mem::take(&mut self.blocks);
+                if let Some(main) = blocks.first() {
+                    self.finish(files, block, main);
+                }
+                self.blocks = blocks;
             }
             _ => {
                 if let Some(server) = self.blocks.iter_mut().rfind(|each| each.name == "server") {
@@ -144,10 +148,17 @@ impl Nginx {
 
     fn finish(&mut self, files: &mut Files<'_>, mut http: Block, main: &Block) {
         let servers = std::mem::take(&mut http.servers);
+        if servers.is_empty() || files.is_full() {
+            return;
+        }
         http.inherit(main);
         for mut server in servers {
             server.inherit(&http);
-            self.done.push(site::make(files, server, &self.upstreams, &self.folder));
+            let site = site::make(files, server, &self.upstreams, &self.folder);
+            if !files.may_hold(&site) {
+                return;
+            }
+            self.done.push(site);
         }
     }
 

@@ -3,6 +3,9 @@
 use super::{Package, Packages};
 use crate::apps::json::{Event, Fault, Json};
 
+/// Bytes of a folder's path.
+const FOLDER: usize = 4_096;
+
 /// Reads either file, by the folder that each package is installed in (`node_modules/a/node_modules/b`).
 ///
 /// # Errors
@@ -42,6 +45,11 @@ fn dependencies(json: &mut Json<'_>, below: &str, found: &mut Packages) -> Resul
     while json.need()? == Event::Key {
         let folder = format!("{below}node_modules/{}", json.text());
         match json.need()? {
+            // Longer than any path (PATH_MAX of limits.h): thousands of such names would fill the memory.
+            Event::Object if folder.len() > FOLDER => {
+                found.cut = true;
+                json.skip(Event::Object)?;
+            }
             Event::Object => package(json, &folder, found)?,
             event => json.skip(event)?,
         }

@@ -87,6 +87,15 @@ fn npm_names_folders_and_what_may_be_missing() {
 }
 
 #[test]
+fn packages_within_packages_have_no_endless_names() {
+    let begin = format!(r#"{{"dependencies":{{"{}":{{"version":"1.0","#, "x".repeat(500));
+    let inner = format!(r#""dependencies":{{"{}":{{"version":"1.0","#, "x".repeat(500)).repeat(30);
+    let found = read(&format!("{begin}{inner}{}{}", r#""dev":true"#, "}".repeat(64)), npm);
+    assert!(found.cut && found.by_name.keys().all(|name| name.len() <= 4_096));
+    assert_eq!(found.by_name.len(), 7);
+}
+
+#[test]
 fn lists_of_python_are_read_line_by_line() {
     let text = "# pins\nDjango==4.2.7 \\\n    --hash=sha256:00\nzope.interface[test] == 6.1  # why\nloose>=1\nwild==1.*\n\
                 pywin32==306 ; sys_platform == 'win32'\n-r other==1.txt\n";

@@ -83,7 +83,7 @@ impl VirtualHost {
 }
 
 impl Apache {
-    /// Takes up what is said of the virtual host that is read, or of the main server.
+    /// Takes up what is said of the virtual host that is read, or of the main server; variables are replaced.
     pub(super) fn host_directive(&mut self, name: &str, arguments: &[String]) {
         // A part of a path may be served by anybody.
         let is_location = |each: &&super::Section| each.name.starts_with("location");
@@ -95,14 +95,12 @@ impl Apache {
             // A pattern is taken to be of the host that it stands in, and of no other.
             _ => PathBuf::new(),
         });
-        let arguments: Vec<String> =
-            arguments.iter().map(|each| self.expanded(each).unwrap_or_else(|_| each.clone())).collect();
         let unknown = |text: &str| text.find("${").map(|at| format!("it depends on the variable {}", &text[at..]));
         let inside = self.host.is_some();
         let host = self.host.as_mut().unwrap_or(&mut self.main);
         let folder = folder.filter(|folder| !inside || !folder.as_os_str().is_empty());
         let mut script = |how| push(&mut host.scripts, Script { folder: folder.clone(), how });
-        match (name, arguments.as_slice()) {
+        match (name, arguments) {
             ("sethandler", [handler]) if !part => match handler.strip_prefix("proxy:") {
                 Some(to) if !is_fastcgi(to) => push(&mut host.proxies, (true, to.to_owned())),
                 _ if is_script(handler) => script(How::Set(handler.clone())),

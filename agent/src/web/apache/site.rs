@@ -25,7 +25,11 @@ impl Apache {
         let mut sites = Vec::new();
         let hosts = std::mem::take(&mut self.hosts);
         for host in &hosts {
-            sites.push(self.site(files, host));
+            let site = self.site(files, host);
+            if !files.may_hold(&site) {
+                return sites;
+            }
+            sites.push(site);
         }
         let taken = |port: &str| {
             let mut listens = hosts.iter().flat_map(|host| &host.listen);

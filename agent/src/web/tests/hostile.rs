@@ -2,7 +2,7 @@ use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
 use super::{Scene, print};
-use crate::web::{SITES, apache, nginx};
+use crate::web::{SITES, Site, apache, caddy, nginx};
 
 const GOOD: &str = "server { server_name good.example; root /srv/good; }";
 const GOOD_TOLD: &str = "nginx/good.example listen=*:80 docroot=/srv/good\n";
@@ -81,6 +81,54 @@ fn ten_thousand_sites_are_told_up_to_the_limit() {
         "{}",
         &told[told.len() - 500..]
     );
+}
+
+/// Bytes of the logs of all these.
+fn logs(sites: &[Site]) -> usize {
+    sites.iter().flat_map(|site| &site.access_logs).map(|path| path.as_os_str().len()).sum()
+}
+
+#[test]
+fn thousands_of_blocks_beside_thousands_of_servers_take_no_long_time() {
+    let began = Instant::now();
+    let (sites, _) = nginx::parse(&["server {} ".repeat(4_000), "http {} ".repeat(20_000)].concat());
+    assert_eq!(sites.len(), 4_000);
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn what_thousands_of_servers_inherit_is_not_held_thousands_of_times() {
+    let long = "x".repeat(4_000);
+    let of_nginx: String = (0..200).map(|n| format!("access_log /{long}/{n};\n")).collect();
+    let (sites, _) = nginx::parse(&format!("http {{ {of_nginx} {} }}", "server {}".repeat(200)));
+    assert!(!sites.is_empty() && logs(&sites) <= 32 << 20, "{}", logs(&sites));
+    let of_apache: String = (0..200).map(|n| format!("CustomLog /{long}/{n} a\n")).collect();
+    let (sites, _) = apache::parse(&[of_apache, "<VirtualHost *>\n</VirtualHost>\n".repeat(200)].concat());
+    assert!(!sites.is_empty() && logs(&sites) <= 32 << 20, "{}", logs(&sites));
+}
+
+#[test]
+fn what_variables_stand_for_is_bounded_as_a_whole() {
+    let define = format!("Define X /{}\n", "x".repeat(4_000));
+    let host = "<VirtualHost ${X}:1 ${X}:2 ${X}:3 ${X}:4>\nCustomLog ${X}/1 a\nCustomLog ${X}/2 a\n</VirtualHost>\n";
+    let (sites, _) = apache::parse(&[&define, &*host.repeat(1_000)].concat());
+    let listen: usize = sites.iter().flat_map(|site| &site.listen).map(String::len).sum();
+    assert!(!sites.is_empty() && listen + logs(&sites) <= 4 << 20, "{listen} {}", logs(&sites));
+    let line = format!("{define}<VirtualHost a>\nServerAlias {}\nServerName b\n</VirtualHost>", "${X} ".repeat(1_000));
+    assert_eq!(apache::parse(&line).0[0].names, ["b"]);
+}
+
+#[test]
+fn a_snippet_that_is_imported_thousands_of_times_takes_neither_time_nor_memory() {
+    let began = Instant::now();
+    let lines =
+        format!("(a) {{\nx {{\n{}}}\n}}\ns.example {{\n{}}}\n", "y\n".repeat(10_000), "import a\n".repeat(10_000));
+    assert_eq!(caddy::parse(&lines).0[0].names, ["s.example"]);
+    assert!(began.elapsed() < Duration::from_secs(10));
+    let log = format!("log {{\noutput file /{}\n}}\n", "x".repeat(4_000));
+    let tls = format!("tls /{0} /{0}\n", "y".repeat(2_000));
+    let (sites, _) = caddy::parse(&format!("(a) {{\n{log}{tls}}}\ns.example {{\n{}}}\n", "import a\n".repeat(10_000)));
+    assert_eq!((sites[0].access_logs.len(), sites[0].tls.len()), (1, 1));
 }
 
 #[test]
