@@ -30,7 +30,8 @@ fn line(text: &str) -> Option<(Vec<String>, &str)> {
     let mut words: Vec<String> = Vec::new();
     let mut rest = text;
     loop {
-        rest = rest.trim_start_matches([' ', '\t', '\r', '\u{feff}']);
+        // All that ends a word, or there would be words of nothing without an end.
+        rest = rest.trim_start_matches(|c: char| c != '\n' && (c.is_whitespace() || c == '\u{feff}'));
         let Some(first) = rest.chars().next() else { return Some((words, "")) };
         match first {
             '\n' => {
@@ -106,5 +107,14 @@ mod tests {
         let told: Vec<String> =
             lines(text).map(|(words, opens)| format!("{}{}", words.join("|"), if opens { " {" } else { "" })).collect();
         assert_eq!(told, ["a.example,|b.example {", "root|*|/srv/a \"b\"", "respond", "}", "(x) {", "}"]);
+    }
+
+    #[test]
+    fn blanks_of_every_kind_stand_between_words() {
+        // A form feed, and the blank that texts copied from web pages have.
+        let told: Vec<_> = lines("root\u{a0}*\x0c /srv\x0b\u{2003}\u{85}\n\x0cfile_server")
+            .map(|(words, _)| words.join("|"))
+            .collect();
+        assert_eq!(told, ["root|*|/srv", "file_server"]);
     }
 }
