@@ -9,7 +9,7 @@
 
 mod book;
 mod keep;
-mod mask;
+pub mod mask;
 mod pattern;
 mod sieve;
 mod tally;

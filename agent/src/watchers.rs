@@ -1,14 +1,14 @@
 //! The list of watchers.
 
 mod backups;
-mod certificates;
+pub mod certificates;
 mod cms;
 mod dependencies;
 mod disk;
 mod elasticsearch;
 mod integrity;
 mod journal;
-mod logs;
+pub mod logs;
 mod memcached;
 mod mongodb;
 mod mysql;

@@ -1,9 +1,19 @@
 //! Parsers that read what others wrote, each with seeds of the right shape: `tests/fuzz.rs` runs them on seeds and mutants,
 //! `tests/fuzz/run` under libFuzzer, which looks for paths that nothing has taken yet.
 
+// Paths, since the program of tests/fuzz takes this file from another folder.
+#[path = "fuzz/apps.rs"]
+mod apps;
+#[path = "fuzz/databases.rs"]
+mod databases;
+#[path = "fuzz/host.rs"]
+mod host;
+#[path = "fuzz/web.rs"]
+mod web;
+
 /// A parser and what it usually reads.
 pub struct Target {
-    /// What it reads.
+    /// What it reads: also a folder's name, so letters, digits, `_` and `-` only.
     pub name: &'static str,
     /// Reads it: any bytes are taken or refused; a panic or a hang is a fault.
     pub run: fn(&[u8]),
@@ -12,68 +22,16 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: &[Target] = &[
-    Target {
-        name: "mountinfo",
-        run: |bytes| drop(plumb_agent::host::mounts::parse(bytes)),
-        seeds: &[
-            b"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n36 22 0:31 / /mnt\\040x ro - nfs 10.0.0.2:/x ro\n",
-        ],
-    },
-    Target {
-        name: "packets of MySQL",
-        run: |bytes| {
-            use plumb_agent::databases::wire::mysql;
-            drop((mysql::length(bytes), mysql::handshake(bytes), mysql::step(bytes), mysql::columns(bytes)));
-            drop((mysql::error(bytes), mysql::column(bytes), mysql::row(bytes)));
-        },
-        seeds: &[
-            b"\n5.5.5-10.11.14-MariaDB\0\x08\0\0\0abcdefgh\0\xfe\xf7\x08\x02\0\xff\x81\x15\0\0\0\0\0\0\x1d\0\0\0ijklmnopqrst\0x\0",
-            b"\xfecaching_sha2_password\0nonce\0",
-            b"\xff\x15\x04#28000Access denied",
-            b"\x03def\0\0\0\x04Name\0\x0c",
-            b"\x01a\xfb\0\xfc\x02\0xy",
-        ],
-    },
-    Target {
-        name: "messages of PostgreSQL",
-        run: |bytes| {
-            use plumb_agent::databases::wire::postgresql;
-            drop((postgresql::length(bytes), postgresql::message(bytes)));
-        },
-        seeds: &[
-            b"D\0\0\0\x10\0\x02\0\0\0\x0216\xff\xff\xff\xff",
-            b"E\0\0\0\x1cSFATAL\0C53300\0Mtoo many\0\0",
-            b"R\0\0\0\x08\0\0\0\0",
-        ],
-    },
-    Target {
-        name: "headers of SQLite",
-        run: |bytes| drop(plumb_agent::databases::wire::sqlite::version(bytes)),
-        seeds: &[&SQLITE],
-    },
-    Target {
-        name: "names of tables' files",
-        run: |bytes| {
-            use plumb_agent::databases::schema::files;
-            drop((files::table(bytes), files::decoded(bytes)));
-        },
-        seeds: &[b"my@002dshop", b"sales#P#p2026#SP#s1.ibd", b"FTS_0000000000000437_CONFIG.ibd"],
-    },
-    Target {
-        name: "settings in YAML",
-        run: |bytes| drop(plumb_agent::databases::yaml::settings(&String::from_utf8_lossy(bytes))),
-        seeds: &[b"net:\n  port: 27018\n  bindIp: [a, b]\npath.data:\n  - /a\n", b"dbpath=/srv\n"],
-    },
-];
+pub fn targets() -> impl Iterator<Item = &'static Target> {
+    [apps::TARGETS, databases::TARGETS, host::TARGETS, web::TARGETS].into_iter().flatten()
+}
 
-/// The header of a file that SQLite 3.40.1 has written.
-const SQLITE: [u8; 100] = {
-    let (mut header, mut at) = ([0; 100], 0);
-    while at < 16 {
-        header[at] = b"SQLite format 3\0"[at];
-        at += 1;
-    }
-    [header[97], header[98], header[99]] = [0x2e, 0x63, 0x01];
-    header
-};
+/// For parsers of texts: bytes that are no text are replaced, as where files are read.
+fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+/// Takes what a parser made, so that nothing of the parser is left out as useless.
+fn made<T>(value: T) {
+    drop(std::hint::black_box(value));
+}

@@ -3,13 +3,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use plumb_tests::fuzz::TARGETS;
+use plumb_tests::fuzz::targets;
 
 const MUTANTS: usize = 3_000;
 
 #[test]
 fn every_parser_survives_mutants_of_what_it_reads() {
-    for target in TARGETS {
+    for target in targets() {
         assert!(!target.seeds.is_empty(), "{} has nothing to begin with", target.name);
         let seeds = target.seeds.iter().map(|seed| seed.to_vec());
         for bytes in seeds.chain(Mutants::new(target.seeds, 2_026).take(MUTANTS)) {
@@ -18,6 +18,14 @@ fn every_parser_survives_mutants_of_what_it_reads() {
             }
         }
     }
+}
+
+#[test]
+fn each_target_has_a_name_of_its_own_that_a_folder_can_have() {
+    let names: Vec<&str> = targets().map(|target| target.name).collect();
+    let fine = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    assert!(names.iter().all(fine), "{names:?}");
+    assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len());
 }
 
 #[test]

@@ -31,7 +31,8 @@ const SCHEMES: [&str; 3] = ["bearer", "basic", "identified by"];
 const TOKEN: usize = 32;
 
 /// The first line of `line`, without secrets, cut to what is told.
-pub(super) fn text(line: &[u8]) -> String {
+#[must_use]
+pub fn text(line: &[u8]) -> String {
     let line = line.split(|byte| *byte == b'\n').find(|part| !part.is_empty()).unwrap_or_default();
     let line = String::from_utf8_lossy(&line[..line.len().min(READ)]);
     // Frames of a stack trace carry the arguments of the calls.

@@ -4,7 +4,7 @@
 //! The agent only ever reads: `ListUnits`, and properties of single units. Where the bus is missing, systemd's own
 //! socket speaks the same protocol to root. All of one exchange has to end within [`DEADLINE`].
 
-mod message;
+pub mod message;
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;

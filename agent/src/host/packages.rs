@@ -3,10 +3,10 @@
 //! Nothing is kept of them but the answers that were asked for, until the database changes. A scan streams; a package
 //! list never lies in memory as a whole.
 
-mod berkeley;
+pub mod berkeley;
 mod digests;
 mod dpkg;
-mod header;
+pub mod header;
 mod lines;
 mod rpm;
 

@@ -1,7 +1,7 @@
 //! Sockets that wait for others, as the kernel tells or as /proc/net/{tcp,tcp6,udp,udp6} has them (the kernel's
 //! Documentation/networking/proc_net_tcp.rst), and what an address means.
 
-mod diag;
+pub mod diag;
 mod local;
 
 use std::collections::BTreeSet;
@@ -134,9 +134,12 @@ impl Host {
     }
 }
 
-/// The kernel writes listening sockets ahead of all others, and only as much as is read: with many connections open,
-/// the rest of the table is the expensive part.
-fn read(file: impl Read, protocol: &'static str, sockets: &mut Vec<Socket>) -> std::io::Result<()> {
+/// Adds the waiting sockets of a table such as /proc/net/tcp. The kernel writes listening sockets ahead of all others, and only
+/// as much as is read: with many connections open, the rest of the table is the expensive part.
+///
+/// # Errors
+/// Reading failed.
+pub fn read(file: impl Read, protocol: &'static str, sockets: &mut Vec<Socket>) -> std::io::Result<()> {
     let mut lines = BufReader::with_capacity(8 << 10, file.take(TABLE));
     let mut line = Vec::new();
     let mut seen = BTreeSet::new();

@@ -4,7 +4,7 @@
 //! that servers note nothing. Where that is not spoken, an older handshake is begun, in which certificates are sent in
 //! the clear, and broken off ([`old`]). Nothing is verified, since nothing is told to the other side.
 
-mod old;
+pub mod old;
 mod wire;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

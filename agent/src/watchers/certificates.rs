@@ -12,7 +12,7 @@ mod served;
 mod stores;
 mod tables;
 mod tell;
-mod timing;
+pub mod timing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};

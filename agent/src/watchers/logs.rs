@@ -9,7 +9,7 @@ mod conf;
 mod count;
 mod cursor;
 mod discover;
-mod extract;
+pub mod extract;
 mod follow;
 mod glob;
 mod lines;

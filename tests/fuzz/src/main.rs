@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 static RUN: LazyLock<fn(&[u8])> = LazyLock::new(|| {
     let name = std::env::var("PLUMB_FUZZ").unwrap_or_default();
-    let names = || fuzz::TARGETS.iter().map(|target| target.name).collect::<Vec<_>>().join(" ");
-    match fuzz::TARGETS.iter().find(|target| target.name == name) {
+    let names = || fuzz::targets().map(|target| target.name).collect::<Vec<_>>().join(" ");
+    match fuzz::targets().find(|target| target.name == name) {
         Some(target) => {
             if let Some(folder) = std::env::var_os("PLUMB_FUZZ_SEEDS") {
                 for (number, seed) in target.seeds.iter().enumerate() {

@@ -8,7 +8,7 @@ pub(super) const MESSAGE: usize = 4 << 20;
 /// Bytes of a header that are taken: names of paths, interfaces and peers, each at most 255 bytes or so.
 const HEADER: usize = 64 << 10;
 /// The part of a header that has the same length in every message, up to the length of its array of fields.
-pub(super) const FIXED: usize = 16;
+pub const FIXED: usize = 16;
 
 const METHOD_CALL: u8 = 1;
 const METHOD_RETURN: u8 = 2;
@@ -99,7 +99,10 @@ impl Writer {
 }
 
 /// Bytes of the message that begins so, header and body; the first [`FIXED`] bytes of it are enough.
-pub(super) fn size(start: &[u8; FIXED]) -> Result<usize, BusError> {
+///
+/// # Errors
+/// It is no message, of another version or byte order, or bigger than is taken.
+pub fn size(start: &[u8; FIXED]) -> Result<usize, BusError> {
     let mut reader = Reader::new(start);
     if reader.byte()? != b'l' {
         return Err(BusError::Malformed("not little-endian"));
@@ -117,17 +120,20 @@ pub(super) fn size(start: &[u8; FIXED]) -> Result<usize, BusError> {
 
 /// What an answer is.
 #[derive(Debug)]
-pub(super) struct Reply<'a> {
+pub struct Reply<'a> {
     /// The call that it answers; zero when it answers none (a signal).
-    pub(super) serial: u32,
+    pub serial: u32,
     /// The type of its body.
-    pub(super) signature: &'a [u8],
+    pub signature: &'a [u8],
     /// Its body, or the name of the error that it is.
-    pub(super) outcome: Result<&'a [u8], &'a [u8]>,
+    pub outcome: Result<&'a [u8], &'a [u8]>,
 }
 
 /// Reads a whole message.
-pub(super) fn decode(message: &[u8]) -> Result<Reply<'_>, BusError> {
+///
+/// # Errors
+/// It is cut off, or not as the specification has it.
+pub fn decode(message: &[u8]) -> Result<Reply<'_>, BusError> {
     let start = message.first_chunk::<FIXED>().ok_or(BusError::Malformed("cut off"))?;
     if size(start)? != message.len() {
         return Err(BusError::Malformed("cut off"));

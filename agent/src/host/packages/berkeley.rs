@@ -16,7 +16,10 @@ const OFF_PAGE: u8 = 3;
 const PAGE_HEADER: usize = 26;
 
 /// Hands over the records that `wanted` wants, judged by their first bytes (a page of them at most).
-pub(super) fn each(
+///
+/// # Errors
+/// In words: it is no such file, is damaged, or has a record of more than `limit` bytes.
+pub fn each(
     file: &mut (impl Read + Seek),
     limit: usize,
     wanted: &dyn Fn(&[u8]) -> bool,

@@ -25,20 +25,22 @@ const STRING: u32 = 6;
 const STRING_ARRAY: u32 = 8;
 
 /// A header, in the bytes of its record.
-pub(super) struct Header<'a> {
+pub struct Header<'a> {
     index: &'a [u8],
     store: &'a [u8],
 }
 
 impl<'a> Header<'a> {
     /// `None` when the record is not a header.
-    pub(super) fn parse(blob: &'a [u8]) -> Option<Self> {
+    #[must_use]
+    pub fn parse(blob: &'a [u8]) -> Option<Self> {
         let bytes = usize::try_from(number(blob, 4)?).ok()?;
         Self::start(blob).filter(|header| header.store.len() == bytes)
     }
 
     /// The beginning of one: its index whole, its values as far as they are there. What lies behind is not found.
-    pub(super) fn start(blob: &'a [u8]) -> Option<Self> {
+    #[must_use]
+    pub fn start(blob: &'a [u8]) -> Option<Self> {
         let (tags, bytes) = (number(blob, 0)?, number(blob, 4)?);
         if tags == 0 || tags > MAX_TAGS {
             return None;
@@ -51,7 +53,8 @@ impl<'a> Header<'a> {
     }
 
     /// The package it describes; `None` when a name or version is missing.
-    pub(super) fn package(&self) -> Option<Package> {
+    #[must_use]
+    pub fn package(&self) -> Option<Package> {
         let (name, version, release) = (self.text(NAME)?, self.text(VERSION)?, self.text(RELEASE)?);
         let mut whole = self.epoch().map_or_else(Vec::new, |epoch| format!("{epoch}:").into_bytes());
         whole.extend_from_slice(version);
@@ -67,12 +70,14 @@ impl<'a> Header<'a> {
     }
 
     /// Its name alone.
-    pub(super) fn name(&self) -> Option<&'a [u8]> {
+    #[must_use]
+    pub fn name(&self) -> Option<&'a [u8]> {
         self.text(NAME)
     }
 
     /// True when the package has that file: `folder` ends with a slash.
-    pub(super) fn has(&self, folder: &[u8], name: &[u8]) -> bool {
+    #[must_use]
+    pub fn has(&self, folder: &[u8], name: &[u8]) -> bool {
         let Some(folder) = self.texts(DIRNAMES).position(|each| each == folder) else { return false };
         let folder = u32::try_from(folder).unwrap_or(u32::MAX);
         let Some((INT32, indexes, count)) = self.tag(DIRINDEXES) else { return false };

@@ -66,8 +66,12 @@ fn request(wanted: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Takes the messages of one answer. `true`: it was the last that is needed.
-fn take(mut bytes: &[u8], each: &mut dyn FnMut(&[u8]) -> Option<bool>) -> Result<bool> {
+/// Takes the messages of one answer (netlink(7)) and hands what each holds to `each`, as [`ask`] does. `true`: it was the last
+/// that is needed.
+///
+/// # Errors
+/// It is damaged, is the kernel's word of an error, or makes no sense to `each`.
+pub fn take(mut bytes: &[u8], each: &mut dyn FnMut(&[u8]) -> Option<bool>) -> Result<bool> {
     while !bytes.is_empty() {
         let damaged = || Error::from(ErrorKind::InvalidData);
         let number = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes);
@@ -95,8 +99,10 @@ fn take(mut bytes: &[u8], each: &mut dyn FnMut(&[u8]) -> Option<bool>) -> Result
     Ok(false)
 }
 
-/// From `struct inet_diag_msg`: family, state, two bytes, `struct inet_diag_sockid`, four numbers, the inode.
-fn socket(message: &[u8]) -> Option<Socket> {
+/// From `struct inet_diag_msg` (sock_diag(7)): family, state, two bytes, `struct inet_diag_sockid`, four numbers, the inode.
+/// `None`: it is too short, or of another family than IPv4 and IPv6.
+#[must_use]
+pub fn socket(message: &[u8]) -> Option<Socket> {
     let message: &[u8; ANSWER] = message.first_chunk()?;
     let number = |at: usize| Some(u32::from_ne_bytes(message.get(at..at + 4)?.try_into().ok()?));
     let address = match i32::from(message[0]) {

@@ -35,9 +35,13 @@ pub(super) fn certificates(mut wire: Wire<'_>, name: Option<&str>) -> Result<Vec
     Ok(chain)
 }
 
-/// Reads messages until that with certificates has come.
-fn answer(from: &mut impl Read) -> Result<Vec<Vec<u8>>, ErrorKind> {
+/// Reads messages of a server until that with certificates has come: each of them in DER, the server's own one first.
+///
+/// # Errors
+/// It is no TLS, ends too early, is an alert, or goes on without certificates.
+pub fn answer(from: &mut impl Read) -> Result<Vec<Vec<u8>>, ErrorKind> {
     let mut messages = Vec::new();
+    let mut done = 0; // bytes of messages that were looked at
     loop {
         let mut head = [0; 5];
         from.read_exact(&mut head).map_err(|_| BROKEN_OFF)?;
@@ -58,7 +62,7 @@ fn answer(from: &mut impl Read) -> Result<Vec<Vec<u8>>, ErrorKind> {
             },
             _ => return Err(NOT_TLS),
         }
-        let mut rest = messages.as_slice();
+        let mut rest = &messages[done..];
         while let [kind, a, b, c, body @ ..] = rest {
             let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
             let Some(body) = body.get(..length) else { break };
@@ -68,6 +72,7 @@ fn answer(from: &mut impl Read) -> Result<Vec<Vec<u8>>, ErrorKind> {
                 _ => return Err(ErrorKind::Io("it presents no certificate")),
             }
             rest = &rest[4 + length..];
+            done += 4 + length;
         }
     }
 }

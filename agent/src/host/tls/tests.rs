@@ -129,6 +129,14 @@ fn of_a_server_without_an_end_a_bounded_part_is_taken() {
 }
 
 #[test]
+fn messages_are_looked_at_once_however_many_records_bring_them() {
+    let began = Instant::now();
+    let hello = [22, 3, 3, 0, 4, 2, 0, 0, 0]; // an empty one
+    assert_eq!(old::answer(&mut hello.repeat(300_000).as_slice()), Err(BROKEN_OFF));
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
 fn nobody_is_visited_where_nobody_listens_off_this_machine_and_below_a_root() {
     let (endpoint, listening, _thread) = listener(0, drop);
     let away = Socket { address: "192.0.2.7".parse().unwrap(), ..listening[0].clone() };

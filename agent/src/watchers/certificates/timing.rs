@@ -4,7 +4,8 @@
 const DAY: u64 = 86_400;
 
 /// Time from one run to the next on average, in seconds, of a crontab's five fields or its `@` word.
-pub(super) fn of_cron(line: &str) -> Option<u64> {
+#[must_use]
+pub fn of_cron(line: &str) -> Option<u64> {
     let mut words = line.split_ascii_whitespace();
     let first = words.next()?;
     if first.starts_with('@') {
@@ -30,7 +31,8 @@ pub(super) fn of_cron(line: &str) -> Option<u64> {
 }
 
 /// The same of one `OnCalendar=`, and of several of one timer.
-pub(super) fn of_calendars<'a>(texts: impl Iterator<Item = &'a str>) -> Option<u64> {
+#[must_use]
+pub fn of_calendars<'a>(texts: impl Iterator<Item = &'a str>) -> Option<u64> {
     let mut rate = 0.0; // runs a second
     for text in texts {
         rate += 1.0 / of_calendar(text)? as f64;
@@ -117,7 +119,8 @@ fn many(field: &str, low: u64, high: u64) -> Option<u64> {
 }
 
 /// A span of time as systemd writes it, in seconds: `12h`, `1h 30min`, `43200`.
-pub(super) fn of_span(text: &str) -> Option<u64> {
+#[must_use]
+pub fn of_span(text: &str) -> Option<u64> {
     let mut seconds = 0_u64;
     let mut rest = text.trim();
     while !rest.is_empty() {

@@ -15,7 +15,7 @@ use memchr::{memchr, memchr2};
 
 pub(super) use self::apache::NICKNAMES as APACHE_NICKNAMES;
 pub(super) use self::nginx::COMBINED as NGINX_COMBINED;
-pub(super) use self::value::Hit;
+pub use self::value::Hit;
 use self::value::{decimal, digits, fraction};
 
 /// Pieces of a format.
@@ -54,23 +54,26 @@ enum Piece {
 
 /// A format, ready to be run over lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Extractor {
+pub struct Extractor {
     pieces: Vec<Piece>,
 }
 
 impl Extractor {
     /// Of nginx's `log_format`. `None`: it does not tell the status, or not where a field ends.
-    pub(super) fn nginx(format: &str) -> Option<Self> {
+    #[must_use]
+    pub fn nginx(format: &str) -> Option<Self> {
         Self::new(nginx::pieces(format)?)
     }
 
     /// Of Apache's `LogFormat`. `None` as above.
-    pub(super) fn apache(format: &str) -> Option<Self> {
+    #[must_use]
+    pub fn apache(format: &str) -> Option<Self> {
         Self::new(apache::pieces(format)?)
     }
 
     /// The formats that are met where no configuration names one: vhost_combined, then combined and common.
-    pub(super) fn usual() -> Vec<Arc<Self>> {
+    #[must_use]
+    pub fn usual() -> Vec<Arc<Self>> {
         // With a space at the end, after which there may be anything.
         ["%v:%p %h %l %u %t \"%r\" %>s %b ", "%h %l %u %t \"%r\" %>s %b "]
             .into_iter()
@@ -105,7 +108,8 @@ impl Extractor {
     }
 
     /// What a line says; `None` if it is not of this format.
-    pub(super) fn extract<'a>(&self, line: &'a [u8]) -> Option<Hit<'a>> {
+    #[must_use]
+    pub fn extract<'a>(&self, line: &'a [u8]) -> Option<Hit<'a>> {
         let (mut hit, mut rest) = (Hit::default(), line);
         let mut pieces = self.pieces.iter();
         while let Some(piece) = pieces.next() {

@@ -2,15 +2,15 @@
 
 /// What a line of an access log says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(in crate::watchers::logs) struct Hit<'a> {
+pub struct Hit<'a> {
     /// The site, if lines name it.
-    pub(in crate::watchers::logs) site: Option<&'a [u8]>,
+    pub site: Option<&'a [u8]>,
     /// Status of the answer.
-    pub(in crate::watchers::logs) status: u16,
+    pub status: u16,
     /// Bytes that were sent.
-    pub(in crate::watchers::logs) bytes: u64,
+    pub bytes: u64,
     /// Seconds that it took, if lines tell.
-    pub(in crate::watchers::logs) seconds: Option<f64>,
+    pub seconds: Option<f64>,
 }
 
 /// A number of digits only, at most 15 of them, so that a float holds it too.
