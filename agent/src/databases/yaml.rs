@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 /// Settings of one file.
 const MOST: usize = 1_000;
+/// Bytes of a whole name: a longer one is none that is asked for, and is cut.
+const NAME: usize = 256;
 
 /// Each setting by its whole name, `net.port`; the items of a list have commas between them. Flat names (`path.data: x`)
 /// and old files with `name = value` are read, too.
@@ -25,8 +27,10 @@ pub fn settings(text: &str) -> BTreeMap<String, String> {
             above.retain(|(of, _)| *of <= indent);
             if let Some((_, name)) = above.last() {
                 let list = found.entry(name.clone()).or_default();
-                let comma = if list.is_empty() { "" } else { "," };
-                *list = format!("{list}{comma}{}", plain(item));
+                if !list.is_empty() {
+                    list.push(',');
+                }
+                list.push_str(plain(item));
             }
             continue;
         }
@@ -37,7 +41,8 @@ pub fn settings(text: &str) -> BTreeMap<String, String> {
             continue;
         };
         let name = plain(name);
-        let whole = above.last().map_or_else(|| name.to_owned(), |(_, above)| format!("{above}.{name}"));
+        let mut whole = above.last().map_or_else(|| name.to_owned(), |(_, above)| format!("{above}.{name}"));
+        whole.truncate(whole.floor_char_boundary(NAME));
         let value = value.trim();
         if value.is_empty() {
             above.push((indent, whole));
@@ -84,6 +89,18 @@ mod tests {
             told("dbpath=/var/lib/mongodb\nbind_ip = 127.0.0.1\n"),
             ["bind_ip=127.0.0.1", "dbpath=/var/lib/mongodb"]
         );
+    }
+
+    #[test]
+    fn a_long_name_is_not_held_with_each_setting_below_it() {
+        let text = format!(
+            "{}:\n{}net:\n  port: 1\n",
+            "x".repeat(100_000),
+            (0..500).map(|n| format!(" {n}: y\n")).collect::<String>()
+        );
+        let found = settings(&text);
+        assert!(found.keys().map(String::len).sum::<usize>() < 1_000, "{}", found.len());
+        assert_eq!(found.get("net.port").map(String::as_str), Some("1"));
     }
 
     #[test]
