@@ -36,8 +36,9 @@ impl Apache {
             listens.any(|each| each == "*" || each == "*:*" || each.strip_prefix("*:") == Some(port))
         };
         let all = self.main.listen.iter().map(|each| address(each));
-        let left: Vec<String> =
-            all.filter(|each| each.rsplit(':').next().is_none_or(|port| !taken(port.split(' ').next().unwrap_or(port)))).collect();
+        let left: Vec<String> = all
+            .filter(|each| each.rsplit(':').next().is_none_or(|port| !taken(port.split(' ').next().unwrap_or(port))))
+            .collect();
         if self.main.docroot.is_some() && (!left.is_empty() || self.main.listen.is_empty()) {
             let main = VirtualHost { config: self.config.clone(), ..self.main.clone() };
             let mut site = self.site(files, &main);

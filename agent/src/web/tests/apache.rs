@@ -149,7 +149,9 @@ Use Site m.example
 #[test]
 fn the_main_server_has_no_site_where_a_virtual_host_takes_all_addresses() {
     let main = |host: &str| {
-        let text = format!("Listen 8080\nDocumentRoot /var/www/html\n<VirtualHost {host}>\nServerName a.example\n</VirtualHost>\n");
+        let text = format!(
+            "Listen 8080\nDocumentRoot /var/www/html\n<VirtualHost {host}>\nServerName a.example\n</VirtualHost>\n"
+        );
         told(&[("etc/httpd/conf/httpd.conf", &text)]).contains("apache/_@*:8080")
     };
     assert!(!main("*:8080") && !main("*") && !main("_default_:8080"));
