@@ -10,23 +10,36 @@ mod php;
 
 use std::collections::BTreeMap;
 
-pub use compare::{Difference, compare};
+pub use compare::{Difference, compare, same_php, same_python, same_text};
 pub use lines::{bundler, dist_info, each_line, gemspec, pnpm, python_name, requirements, toml_packages, yarn};
 pub use node::npm;
 pub use php::{Extension, composer};
 
 /// Packages of one file that are kept.
 pub const PACKAGES: usize = 20_000;
+/// Versions of one package that are kept beside its first.
+const VERSIONS: usize = 16;
 
 /// One package.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Package {
     /// Its version as it is written.
     pub version: Box<str>,
+    /// Versions that are wanted in its place on other systems.
+    pub others: Vec<Box<str>>,
     /// It may rightly be missing: wanted on other systems, for development, or only if it can be had.
     pub optional: bool,
     /// It is wanted for development only.
     pub dev: bool,
+    /// Whether it is wanted here, or in this version, cannot be told.
+    pub loose: bool,
+}
+
+impl Package {
+    /// Every version that it may have.
+    pub fn versions(&self) -> impl Iterator<Item = &str> {
+        [&self.version].into_iter().chain(&self.others).map(|version| &**version)
+    }
 }
 
 /// What a file names.
@@ -50,6 +63,22 @@ impl Packages {
             self.by_name.insert(name.into(), package);
         } else {
             self.cut = true;
+        }
+    }
+
+    /// Adds a package, or another version of one, which is wanted on other systems.
+    pub(crate) fn add_version(&mut self, name: &str, package: Package) {
+        match self.by_name.get_mut(name) {
+            None => self.add(name, package),
+            Some(known) => {
+                let is_new = known.versions().all(|version| *version != *package.version);
+                if is_new && known.others.len() < VERSIONS {
+                    known.others.push(package.version);
+                } else if is_new {
+                    known.loose = true;
+                }
+                (known.optional, known.loose) = (known.optional && package.optional, known.loose || package.loose);
+            }
         }
     }
 }

@@ -71,6 +71,9 @@ impl Package {
         let start = whole.iter().position(|byte| *byte == b':').map_or(0, |colon| colon + 1);
         let end = whole.iter().rposition(|byte| *byte == b'-').unwrap_or(whole.len()).max(start);
         let version = &whole[start..end];
+        // A version that was taken back goes by a higher number: 3.1.7+really3.1.2 is 3.1.2 (Debian's developers' reference).
+        let really = memchr::memmem::find(version, b"+really");
+        let version = really.map_or(version, |at| &version[at + b"+really".len()..]);
         // Debian marks what it left out or added: 1.2+dfsg, 1.2+ds.
         let end = version.iter().position(|byte| matches!(byte, b'+' | b'~')).unwrap_or(version.len());
         version[..end].into()

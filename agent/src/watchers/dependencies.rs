@@ -229,12 +229,16 @@ fn tell_row(look: &mut Look<'_>, path: &Path, manager: &'static str, state: &Sta
     }
     match &lock.difference {
         Ok(difference) => {
-            let fields = [
-                ("in_step", difference.is_none().into()),
-                ("differing", list(&difference.differing)),
-                ("missing", list(&difference.missing)),
-            ];
-            look.fact(&DEPENDENCY_LOCK, key, &source, &fields);
+            let fields = [("differing", list(&difference.differing)), ("missing", list(&difference.missing))];
+            look.fact(&DEPENDENCY_LOCK, key.clone(), &source, &fields);
+            match difference.is_none() {
+                Some(same) => look.fact(&DEPENDENCY_LOCK, key, &source, &[("in_step", same.into())]),
+                None => {
+                    let what = difference.open.as_deref().unwrap_or_default();
+                    let reason = format!("{what}, which may be right: the lock file does not say where it is wanted");
+                    look.unknown(&DEPENDENCY_LOCK, key, "in_step", reason, "");
+                }
+            }
         }
         Err((reason, hint)) => look.unknown(&DEPENDENCY_LOCK, key, "in_step", reason, hint),
     }

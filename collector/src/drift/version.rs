@@ -32,6 +32,8 @@ pub fn compare(one: &str, other: &str) -> Ordering {
 pub fn upstream(package: &str) -> &str {
     let without_epoch = package.split_once(':').map_or(package, |(_, rest)| rest);
     let upstream = without_epoch.rsplit_once('-').map_or(without_epoch, |(upstream, _)| upstream);
+    // A version that was taken back goes by a higher number (`3.1.7+really3.1.2` is 3.1.2: Debian's developers' reference).
+    let upstream = upstream.split_once("+really").map_or(upstream, |(_, really)| really);
     upstream.split(['+', '~']).next().unwrap_or(upstream)
 }
 
@@ -106,6 +108,7 @@ mod tests {
 
     #[test]
     fn the_upstream_part_of_a_package_version_is_found() {
+        assert_eq!(upstream("3.1.7+really3.1.2-0+deb12u1"), "3.1.2");
         for (package, expected) in [
             ("8.2.30-1~deb12u1", "8.2.30"),
             ("2:8.2+93", "8.2"),

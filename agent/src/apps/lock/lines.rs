@@ -39,7 +39,7 @@ pub fn each_line(from: &mut dyn Read, visit: &mut dyn FnMut(&str)) -> std::io::R
 }
 
 fn locked(version: &str, optional: bool) -> Package {
-    Package { version: version.into(), optional, dev: false }
+    Package { version: version.into(), optional, ..Package::default() }
 }
 
 /// The name of a Python package as all tools compare it (PEP 503).
@@ -57,25 +57,39 @@ pub fn python_name(name: &str) -> String {
 }
 
 /// One line of a file of requirements: only what is pinned to one version is kept. What holds on some systems only (behind
-/// `;`) may be missing.
+/// `;`) may be missing, or be there in another version for the sake of something else.
 pub fn requirements(line: &str, found: &mut Packages) {
     let line = line.split(" #").next().unwrap_or_default().trim();
     let (wanted, marker) = line.split_once(';').map_or((line, false), |(wanted, _)| (wanted, true));
     let Some((name, version)) = wanted.split_once("==") else { return };
     let name = name.split('[').next().unwrap_or_default().trim();
-    let version = version.trim_start_matches('=').split([' ', '\\', ',']).find(|part| !part.is_empty());
-    let Some(version) = version.filter(|version| !version.contains('*')) else { return };
-    if !name.is_empty() && !name.starts_with(['#', '-']) {
-        found.add(&python_name(name), locked(version, marker));
+    let version = version.trim_start_matches('=').split([' ', '\t', '\\', ',']).find(|part| !part.is_empty());
+    let Some(version) = version.filter(|version| !version.contains(['*', '$'])) else { return };
+    // An option, an address, or a range that has the two signs in it.
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(is_name) {
+        let package = Package { loose: marker, ..locked(version, marker) };
+        found.add_version(&python_name(name), package);
     }
 }
 
 /// Reads `[[package]]` tables of poetry.lock and uv.lock, line by line. They name packages of all systems and groups, so any
-/// may be missing.
+/// may be missing, and of those in several versions any may be there. Folders of the project itself are none.
 #[derive(Debug, Default)]
 pub struct TomlPackages {
     name: Option<String>,
-    inside: bool,
+    version: Option<String>,
+    own: bool,
+    inside: Inside,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Inside {
+    Package,
+    /// poetry.lock has a table of its own for where a package comes from.
+    Source,
+    #[default]
+    Other,
 }
 
 /// Begins to read such a file.
@@ -88,34 +102,53 @@ impl TomlPackages {
     /// Takes the next line.
     pub fn line(&mut self, line: &str, found: &mut Packages) {
         if line.starts_with('[') {
-            self.inside = line.trim_end() == "[[package]]";
-            self.name = None;
-        } else if self.inside
-            && let Some((key, value)) = line.split_once('=')
-        {
-            let value = value.trim().trim_matches('"');
-            match key.trim() {
-                "name" => self.name = Some(python_name(value)),
-                // The project itself is one of uv's, without a version or with one that nobody installs.
-                "version" => {
-                    if let Some(name) = self.name.take() {
-                        found.add(&name, locked(value, true));
-                    }
+            self.inside = match line.trim_end() {
+                "[[package]]" => {
+                    self.end(found);
+                    Inside::Package
                 }
+                "[package.source]" => Inside::Source,
+                _ => Inside::Other,
+            };
+        } else if let Some((key, value)) = line.split_once('=') {
+            let value = value.trim().trim_matches('"');
+            match (self.inside, key.trim()) {
+                (Inside::Package, "name") => self.name = Some(python_name(value)),
+                (Inside::Package, "version") => self.version = Some(value.to_owned()),
+                (Inside::Package, "source") => {
+                    let kind = value.trim_start_matches(['{', ' ']).split([' ', '=']).next();
+                    self.own = matches!(kind, Some("virtual" | "editable" | "directory"));
+                }
+                (Inside::Source, "type") => self.own = value == "directory",
                 _ => {}
             }
         }
     }
+
+    /// Tells the last one.
+    pub fn end(&mut self, found: &mut Packages) {
+        if let (Some(name), Some(version), false) = (self.name.take(), self.version.take(), self.own) {
+            found.add_version(&name, locked(&version, true));
+        }
+        self.own = false;
+    }
 }
 
-/// One line of a Gemfile.lock: gems of its `specs:` stand four blanks in; what they need stands deeper.
-pub fn bundler(line: &str, found: &mut Packages) {
+/// One line of a Gemfile.lock: gems of its `specs:` stand four blanks in; what they need stands deeper. Those from a
+/// repository or a folder are installed in other ways, and are left out; `section` is kept by the caller from line to line.
+pub fn bundler(line: &str, section: &mut bool, found: &mut Packages) {
+    if line.starts_with(|first: char| first.is_ascii_uppercase()) {
+        *section = line == "GEM";
+    }
+    if !*section {
+        return;
+    }
     let Some(rest) = line.strip_prefix("    ").filter(|rest| !rest.starts_with(' ')) else { return };
     let Some((name, version)) = rest.split_once(" (") else { return };
     // Behind a dash stands the system that it is built for: 1.16.0-x86_64-linux.
     let version = version.trim_end_matches(')').split('-').next().unwrap_or_default();
     if version.starts_with(|first: char| first.is_ascii_digit()) {
-        found.add(name, locked(version, false));
+        found.add_version(name, locked(version, false));
     }
 }
 
@@ -135,9 +168,14 @@ pub fn pnpm(line: &str, section: &mut bool) -> bool {
     *section && begins
 }
 
-/// Name and version of `Django-4.2.7.dist-info` (packaging.python.org, recording installed projects).
+/// Name and version of `Django-4.2.7.dist-info` (packaging.python.org, recording installed projects) and of what setuptools
+/// wrote before that and Debian still ships: `Django-3.2.25.egg-info`, `zope.interface-6.1-py3.11.egg-info`.
 #[must_use]
 pub fn dist_info(folder: &str) -> Option<(String, &str)> {
+    if let Some(egg) = folder.strip_suffix(".egg-info") {
+        let mut parts = egg.split('-');
+        return Some((python_name(parts.next()?), parts.next()?));
+    }
     let name = folder.strip_suffix(".dist-info")?;
     let (name, version) = name.rsplit_once('-')?;
     Some((python_name(name), version))

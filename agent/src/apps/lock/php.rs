@@ -105,7 +105,7 @@ fn package(json: &mut Json<'_>, dev: bool, found: &mut Packages) -> Result<(), F
         let (name, version) = (name.as_str().into(), version.as_str().into());
         found.extensions.push(Extension { name, version, kind });
     }
-    found.add(&name, Package { version: version.into(), optional: false, dev });
+    found.add(&name, Package { version: version.into(), dev, ..Package::default() });
     Ok(())
 }
 

@@ -52,7 +52,7 @@ fn what_composer_installed_is_compared_with_the_lock_without_dev_where_it_was_le
         )
     };
     let lock = read(LOCK, composer);
-    let difference = compare(&lock, &read(&installed("false"), composer));
+    let difference = compare(&lock, &read(&installed("false"), composer), same_php);
     assert_eq!(
         difference.differing,
         [
@@ -61,7 +61,7 @@ fn what_composer_installed_is_compared_with_the_lock_without_dev_where_it_was_le
         ]
     );
     assert_eq!(difference.missing, ["acme/shop"]);
-    assert_eq!(compare(&lock, &read(&installed("true"), composer)).missing, ["acme/shop", "phpunit/phpunit"]);
+    assert_eq!(compare(&lock, &read(&installed("true"), composer), same_php).missing, ["acme/shop", "phpunit/phpunit"]);
     // Composer 1
     let plain = read(r#"[{"name":"a/b","version":"1"}]"#, composer);
     assert_eq!((told(&plain).as_str(), plain.with_dev), ("a/b=1", None));
@@ -81,7 +81,7 @@ fn npm_names_folders_and_what_may_be_missing() {
       "dependencies":{"b":{"version":"2.0.0","dev":true}}},"git":{"version":"git+ssh://x"}}}"#;
     assert_eq!(told(&read(one, npm)), "node_modules/a=1.2.3, node_modules/a/node_modules/b=2.0.0 dev");
     let installed = read(r#"{"packages":{"node_modules/a":{"version":"1.2.2"}}}"#, npm);
-    let difference = compare(&read(three, npm), &installed);
+    let difference = compare(&read(three, npm), &installed, same_text);
     assert_eq!(difference.differing, ["node_modules/a: 1.2.3 locked, 1.2.2 installed"]);
     assert!(difference.missing.is_empty());
 }
@@ -103,16 +103,90 @@ fn lists_of_python_are_read_line_by_line() {
     let text = "version = 1\n[[package]]\nname = \"Flask_Login\"\nversion = \"0.6.3\"\n[package.dependencies]\nversion = \"9\"\n\
                 [[package]]\nname = \"app\"\nsource = { virtual = \".\" }\n[metadata]\nname = \"x\"\nversion = \"1\"\n";
     let mut toml = toml_packages();
-    assert_eq!(told(&lines(text, |line, found| toml.line(line, found))), "flask-login=0.6.3 optional");
+    let mut found = lines(text, |line, found| toml.line(line, found));
+    toml.end(&mut found);
+    assert_eq!(told(&found), "flask-login=0.6.3 optional");
     assert_eq!(dist_info("Django-4.2.7.dist-info"), Some(("django".to_owned(), "4.2.7")));
     assert_eq!(dist_info("pip"), None);
+    assert_eq!(dist_info("Django-3.2.25.egg-info"), Some(("django".to_owned(), "3.2.25")));
+    assert_eq!(dist_info("zope.interface-6.1-py3.11.egg-info"), Some(("zope-interface".to_owned(), "6.1")));
+    assert_eq!(dist_info("shop.egg-info"), None);
+}
+
+#[test]
+fn a_line_that_pins_nothing_names_nothing() {
+    for line in [
+        "a>=1,==1.2",
+        "a @ https://host.example/a.whl?x==1",
+        "-e git+https://host.example/a==1",
+        "a (==1.0)",
+        "a==$VERSION",
+    ] {
+        assert_eq!(told(&lines(line, requirements)), "", "{line}");
+    }
+}
+
+#[test]
+fn a_version_for_another_system_is_no_difference() {
+    // As uv writes it for several versions of Python, with the project itself.
+    let text = "[[package]]\nname = \"numpy\"\nversion = \"2.0.2\"\nsource = { registry = \"u\" }\n\n[[package]]\nname = \"numpy\"\n\
+                version = \"2.4.6\"\n\n[[package]]\nname = \"shop\"\nversion = \"0.1.0\"\nsource = { editable = \".\" }\n\n\
+                [[package]]\nname = \"lib\"\nversion = \"1\"\n[package.source]\ntype = \"directory\"\n";
+    let mut toml = toml_packages();
+    let mut lock = lines(text, |line, found| toml.line(line, found));
+    toml.end(&mut lock);
+    let judged = |version: &str| {
+        let mut installed = Packages::default();
+        installed.add("numpy", Package { version: version.into(), ..Package::default() });
+        installed.add("shop", Package { version: "0.0.9".into(), ..Package::default() });
+        compare(&lock, &installed, same_python).differing
+    };
+    assert_eq!(judged("2.0.2"), [""; 0]);
+    assert_eq!(judged("2.4.6"), [""; 0]);
+    assert_eq!(judged("2.3.0"), ["numpy: 2.0.2 or 2.4.6 locked, 2.3.0 installed"]);
+    // What a marker asks for on some systems may be there in another version for something else.
+    let lock = lines("typing-extensions==4.0 ; python_version < '3.8'", requirements);
+    let mut installed = Packages::default();
+    installed.add("typing-extensions", Package { version: "4.9".into(), ..Package::default() });
+    let difference = compare(&lock, &installed, same_python);
+    assert_eq!(difference.is_none(), None);
+    assert_eq!(difference.open.as_deref(), Some("typing-extensions: 4.0 locked, 4.9 installed"));
+}
+
+#[test]
+fn one_version_that_is_written_in_two_ways_is_one() {
+    for (locked, installed) in [
+        ("4.2", "4.2.0"),
+        ("1.0-RC.1", "1.0rc1"),
+        ("v2.0.0b1", "2.0beta1"),
+        ("1.0-post1", "1.0.post1"),
+        ("2.1.0", "2.1.0+cpu"),
+    ] {
+        assert!(same_python(locked, installed), "{locked} {installed}");
+    }
+    for (locked, installed) in
+        [("4.2", "4.2.1"), ("1.0", "1.0rc1"), ("10", "1"), ("2.1+cu1", "2.1"), ("1.0a1", "1.0b1")]
+    {
+        assert!(!same_python(locked, installed), "{locked} {installed}");
+    }
+    for (locked, installed) in
+        [("v1.2", "1.2"), ("dev-main 0123456", "dev-main"), ("1.x-dev 0123456", "1.x-dev 0123456")]
+    {
+        assert!(same_php(locked, installed), "{locked} {installed}");
+    }
+    for (locked, installed) in [("1.2", "1.3"), ("dev-main 0123456", "dev-main 7654321"), ("dev-main", "dev-next")] {
+        assert!(!same_php(locked, installed), "{locked} {installed}");
+    }
 }
 
 #[test]
 fn lists_of_ruby_and_of_other_managers_are_read_line_by_line() {
     let text = "GEM\n  remote: https://rubygems.org/\n  specs:\n    nokogiri (1.16.0-x86_64-linux)\n      racc (~> 1.4)\n    rails (7.1.2)\n\n\
                 DEPENDENCIES\n  rails (~> 7.1)\n";
-    assert_eq!(told(&lines(text, bundler)), "nokogiri=1.16.0, rails=7.1.2");
+    let mut section = false;
+    let others = "GIT\n  specs:\n    own (1.0)\nPATH\n  remote: .\n  specs:\n    engine (0.1)\n";
+    let found = lines(&format!("{others}{text}"), |line, found| bundler(line, &mut section, found));
+    assert_eq!(told(&found), "nokogiri=1.16.0, rails=7.1.2");
     for (file, expected) in [
         ("rails-7.1.2.gemspec", Some(("rails", "7.1.2"))),
         ("nokogiri-1.16.0-x86_64-linux.gemspec", Some(("nokogiri", "1.16.0"))),

@@ -107,6 +107,7 @@ fn the_version_of_what_is_packaged_stands_in_the_middle() {
         ("2:8.3.14-1+0~20241121.38+debian12~1.gbp5c2d5e", "8.3.14"),
         ("7.4.3+dfsg-4ubuntu2.18", "7.4.3"),
         ("8.3.14", "8.3.14"),
+        ("3.1.7+really3.1.2-0+deb12u1", "3.1.2"),
         ("-1", ""),
         (":", ""),
     ] {

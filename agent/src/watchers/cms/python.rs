@@ -75,15 +75,10 @@ fn installed(host: &Host, files: &mut Files, venv: &Path, product: &str) -> Opti
 fn packaged(host: &Host, files: &mut Files, folder: &Path, product: &str) -> Option<String> {
     let worked = files.work_out(host, folder, &mut |path, words, work| {
         *work += 20;
-        host.entries(path, &mut |name, _| {
-            let name = name.to_str().unwrap_or_default();
-            // Debian's own packages have the older form.
-            let name = name.replace(".egg-info", ".dist-info");
-            match dist_info(&name) {
-                Some((name, version)) if name == "django" => add(words, "django", version),
-                Some((name, version)) if name == "flask" => add(words, "flask", version),
-                _ => {}
-            }
+        host.entries(path, &mut |name, _| match dist_info(name.to_str().unwrap_or_default()) {
+            Some((name, version)) if name == "django" => add(words, "django", version),
+            Some((name, version)) if name == "flask" => add(words, "flask", version),
+            _ => {}
         })
     });
     word(worked.ok()?.0, product).map(str::to_owned)

@@ -8,16 +8,21 @@ use plumb_proto::time::Timestamp;
 use crate::apps::json::{Fault, Json};
 use crate::apps::lock::{
     Difference, Package, Packages, bundler, compare, composer, dist_info, each_line, gemspec, npm, pnpm, requirements,
-    toml_packages, yarn,
+    same_php, same_python, same_text, toml_packages, yarn,
 };
+use crate::apps::text::value;
 use crate::apps::{look_at, site_packages};
 use crate::host::pattern::expand;
 use crate::host::{ErrorKind, Host, HostError, Kind, Meta};
 
 /// Bytes of one file.
 const FILE: u64 = 16 << 20;
+/// Bytes of a small file of settings.
+const SMALL: usize = 64 << 10;
+/// What other managers than npm leave behind in `node_modules`.
+const OTHERS: [&str; 3] = [".yarn-integrity", ".yarn-state.yml", ".modules.yaml"];
 /// Folders that gems are installed in where the application has none of its own.
-const GEMS: [&str; 8] = [
+const GEMS: [&str; 10] = [
     "/var/lib/gems/*/specifications",
     "/usr/local/lib/ruby/gems/*/specifications",
     "/usr/local/bundle/specifications",
@@ -26,6 +31,8 @@ const GEMS: [&str; 8] = [
     "/usr/local/rvm/gems/*/specifications",
     "/usr/local/rbenv/versions/*/lib/ruby/gems/*/specifications",
     "/home/*/.rbenv/versions/*/lib/ruby/gems/*/specifications",
+    "/home/*/.rvm/gems/*/specifications",
+    "/home/*/.asdf/installs/ruby/*/lib/ruby/gems/*/specifications",
 ];
 
 /// Whose lock file it is.
@@ -76,16 +83,21 @@ impl Manager {
                     folder.join("Packages/Libraries/composer/installed.json"),
                 ]
             }
-            Self::Npm => vec![folder.join("node_modules/.package-lock.json")],
+            Self::Npm => {
+                let modules = folder.join("node_modules");
+                // npm's own list is of some other day then.
+                let is_of_another = OTHERS.iter().any(|other| look_at(host, &modules.join(other)).is_ok());
+                if is_of_another { Vec::new() } else { vec![modules.join(".package-lock.json")] }
+            }
             Self::Yarn | Self::Pnpm => Vec::new(),
             Self::Pip | Self::Poetry | Self::Uv => venv.map_or_else(Vec::new, |venv| site_packages(host, venv)),
             Self::Gem => {
-                let own = format!("{}/vendor/bundle/ruby/*/specifications", folder.display());
-                let found = expand(host, Path::new(&own), &mut |_| {});
-                if !found.is_empty() {
-                    return found;
+                if let Some(own) = own_gems(host, folder) {
+                    return own;
                 }
-                GEMS.iter().flat_map(|pattern| expand(host, Path::new(pattern), &mut |_| {})).collect()
+                let shared = GEMS.iter().flat_map(|pattern| expand(host, Path::new(pattern), &mut |_| {}));
+                // What comes with Ruby itself lies one folder deeper.
+                shared.flat_map(|folder| [folder.join("default"), folder]).collect()
             }
         }
     }
@@ -94,12 +106,29 @@ impl Manager {
     fn nothing(self) -> &'static str {
         match self {
             Self::Composer => "nothing is installed beside it (no vendor/composer/installed.json)",
-            Self::Npm => "nothing is installed beside it, or by an npm before 7, which leaves no list",
+            Self::Npm => "nothing is installed beside it, or not by an npm of version 7 or later, which leaves a list",
             Self::Yarn | Self::Pnpm => "it is only counted",
             Self::Pip | Self::Poetry | Self::Uv => "there is no virtual environment beside it",
             Self::Gem => "no gems are installed where they are looked for",
         }
     }
+}
+
+/// Gems that the application has for itself: in `vendor/bundle`, or where its configuration says (bundle-config(1)). `None`:
+/// it has none of its own.
+fn own_gems(host: &Host, folder: &Path) -> Option<Vec<PathBuf>> {
+    let config = bundle_config(host, folder);
+    let named = value(&config, "BUNDLE_PATH", ':');
+    // Deployments share the folder by a link.
+    let real = look_at(host, &folder.join(named.unwrap_or("vendor/bundle"))).map(|(real, _)| real);
+    let pattern = real.map(|real| format!("{}/ruby/*/specifications", real.display()));
+    let found = pattern.map(|pattern| expand(host, Path::new(&pattern), &mut |_| {})).unwrap_or_default();
+    (named.is_some() || !found.is_empty()).then_some(found)
+}
+
+fn bundle_config(host: &Host, folder: &Path) -> String {
+    let read = look_at(host, &folder.join(".bundle/config")).and_then(|(real, _)| host.read_text(real, SMALL));
+    read.unwrap_or_default()
 }
 
 /// A lock file and what tells what is installed, as they are at the moment.
@@ -109,6 +138,8 @@ pub(super) struct State {
     installed: Vec<(PathBuf, Meta)>,
     /// Groups of gems are left out.
     without: bool,
+    /// Others use what is installed there as well, or something else is used beside it: what is not the same may be right.
+    shared: bool,
 }
 
 impl State {
@@ -128,9 +159,13 @@ impl State {
                 Err(error) => return Err(error),
             }
         }
-        let bundle = || host.read(folder.join(".bundle/config"), 64 << 10).unwrap_or_default();
-        let without = manager == Manager::Gem && memchr::memmem::find(&bundle(), b"BUNDLE_WITHOUT").is_some();
-        Ok(Self { lock, installed, without })
+        let without = manager == Manager::Gem && bundle_config(host, folder).contains("BUNDLE_WITHOUT");
+        let shared = match (manager, venv) {
+            (Manager::Gem, _) => own_gems(host, folder).is_none(),
+            (Manager::Pip | Manager::Poetry | Manager::Uv, Some(venv)) => uses_the_systems(host, venv),
+            _ => false,
+        };
+        Ok(Self { lock, installed, without, shared })
     }
 
     /// Bytes that have to be read.
@@ -186,8 +221,9 @@ impl Lock {
         if state.installed.is_empty() || matches!(manager, Manager::Yarn | Manager::Pnpm) {
             return lock;
         }
-        if state.without {
-            packages.by_name.values_mut().for_each(|package| package.optional = true);
+        for package in packages.by_name.values_mut() {
+            package.optional |= state.without;
+            package.loose |= state.shared;
         }
         match installed(host, manager, state, &packages) {
             Ok(installed) => {
@@ -195,7 +231,7 @@ impl Lock {
                 lock.difference = if packages.cut {
                     Err(("it names more packages than are compared".to_owned(), ""))
                 } else {
-                    Ok(compare(&packages, &installed))
+                    Ok(compared(manager, &packages, &installed))
                 };
             }
             Err(error) => {
@@ -205,6 +241,27 @@ impl Lock {
         }
         lock
     }
+}
+
+fn compared(manager: Manager, locked: &Packages, installed: &Packages) -> Difference {
+    let same = match manager {
+        Manager::Composer => same_php,
+        Manager::Pip | Manager::Poetry | Manager::Uv => same_python,
+        _ => same_text,
+    };
+    let mut difference = compare(locked, installed, same);
+    if manager == Manager::Gem {
+        // Groups may be left out by the environment that Bundler runs in, and the lock file does not name them.
+        difference.forgive_missing();
+    }
+    difference
+}
+
+/// `include-system-site-packages = true` (docs.python.org, venv).
+fn uses_the_systems(host: &Host, venv: &Path) -> bool {
+    let config = look_at(host, &venv.join("pyvenv.cfg")).and_then(|(real, _)| host.read_text(real, SMALL));
+    let config = config.unwrap_or_default();
+    value(&config, "include-system-site-packages", '=').is_some_and(|yes| yes.eq_ignore_ascii_case("true"))
 }
 
 /// What a lock file names, and how many that are.
@@ -220,10 +277,14 @@ fn locked(host: &Host, manager: Manager, path: &Path) -> Result<(Packages, usize
             lines(host, path, &mut |line| count += usize::from(pnpm(line, &mut section)))?;
         }
         Manager::Pip => lines(host, path, &mut |line| requirements(line, &mut found))?,
-        Manager::Gem => lines(host, path, &mut |line| bundler(line, &mut found))?,
+        Manager::Gem => {
+            let mut section = false;
+            lines(host, path, &mut |line| bundler(line, &mut section, &mut found))?;
+        }
         Manager::Poetry | Manager::Uv => {
             let mut tables = toml_packages();
             lines(host, path, &mut |line| tables.line(line, &mut found))?;
+            tables.end(&mut found);
         }
     }
     let count = count.max(found.by_name.len());
@@ -249,9 +310,10 @@ fn installed(host: &Host, manager: Manager, state: &State, locked: &Packages) ->
                     },
                 };
                 // Several versions of a gem may be installed: the one that is wanted counts.
-                let wanted = locked.by_name.get(name.as_str()).is_some_and(|package| *package.version == *version);
+                let wanted = locked.by_name.get(name.as_str());
+                let wanted = wanted.is_some_and(|package| package.versions().any(|each| each == version));
                 if wanted || !found.by_name.contains_key(name.as_str()) {
-                    found.add(&name, Package { version: version.into(), optional: false, dev: false });
+                    found.add(&name, Package { version: version.into(), ..Package::default() });
                 }
             })?,
         }

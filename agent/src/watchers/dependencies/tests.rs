@@ -78,7 +78,7 @@ fn a_checkout_that_is_not_installed_is_no_drift() {
         ),
         (
             "Gemfile.lock",
-            "    rails (7.1.2)\n",
+            "GEM\n  specs:\n    rails (7.1.2)\n",
             "gem locked=1 in_step=?(no gems are installed where they are looked for)",
         ),
     ] {
@@ -139,9 +139,49 @@ fn python_and_ruby_are_compared_by_the_names_of_what_is_installed() {
             "Gemfile.lock manager=gem locked=3 installed=2 in_step=false differing=rails: 7.1.2 locked, 7.1.1 installed missing={missing}"
         )
     };
-    assert_eq!(told(&host), told_of("rspec"));
+    // Groups may be left out, so what is missing is no difference.
+    assert_eq!(told(&host), told_of(""));
     host.write("/srv/a/.bundle/config", "---\nBUNDLE_WITHOUT: \"development:test\"\n");
     assert_eq!(told(&host), told_of(""));
+    host.write(&format!("/srv/a/{gems}/rails-7.1.2.gemspec"), "");
+    assert!(told(&host).contains("in_step=true"), "{}", told(&host));
+}
+
+#[test]
+fn gems_that_all_applications_share_prove_only_that_all_are_there() {
+    let lock = "GEM\n  specs:\n    bigdecimal (3.1.3)\n    rack (2.2.8)\n";
+    let host = host(&[("Gemfile.lock", lock)])
+        .file("/usr/local/lib/ruby/gems/3.2.0/specifications/default/bigdecimal-3.1.3.gemspec", "")
+        .file("/usr/local/lib/ruby/gems/3.2.0/specifications/rack-3.0.0.gemspec", "");
+    assert!(
+        told(&host).contains("in_step=?(rack: 2.2.8 locked, 3.0.0 installed, which may be right"),
+        "{}",
+        told(&host)
+    );
+    host.write("/usr/local/lib/ruby/gems/3.2.0/specifications/rack-2.2.8.gemspec", "");
+    assert!(told(&host).contains("in_step=true"), "{}", told(&host));
+    // Bundler was told to put them elsewhere: those of all others do not count.
+    host.write("/srv/a/.bundle/config", "---\nBUNDLE_PATH: \"../bundle\"\n");
+    host.write("/srv/bundle/ruby/3.2.0/specifications/rack-2.2.7.gemspec", "");
+    assert!(told(&host).contains("differing=rack: 2.2.8 locked, 2.2.7 installed"), "{}", told(&host));
+}
+
+#[test]
+fn packages_of_the_system_or_of_another_manager_leave_it_open() {
+    let host = host(&[
+        ("requirements.txt", "celery==5.3\n"),
+        (".venv/pyvenv.cfg", "include-system-site-packages = true\n"),
+        (".venv/lib/python3.11/site-packages/idna-3.4.dist-info/METADATA", ""),
+    ]);
+    assert!(told(&host).contains("in_step=?(celery is not installed, which may be right"), "{}", told(&host));
+    let lock = r#"{"packages":{"node_modules/a":{"version":"1.0.0"}}}"#;
+    let old = r#"{"packages":{"node_modules/a":{"version":"0.9.0"}}}"#;
+    let yarn = self::host(&[
+        ("package-lock.json", lock),
+        ("node_modules/.package-lock.json", old),
+        ("node_modules/.yarn-integrity", ""),
+    ]);
+    assert!(told(&yarn).contains("in_step=?(nothing is installed beside it, or not by an npm"), "{}", told(&yarn));
 }
 
 #[test]
