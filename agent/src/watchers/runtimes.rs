@@ -166,6 +166,8 @@ impl Runtimes {
             .extend(running.programs.keys().filter_map(|path| Some((path.clone(), product_of(path.file_name()?)?))));
         let mut todo: VecDeque<Program> = VecDeque::new();
         let mut inodes = BTreeSet::new();
+        // What was seen to run and lies there still: a program that comes and goes is no change of the host.
+        programs.extend(self.known.keys().filter_map(|path| Some((path.clone(), product_of(path.file_name()?)?))));
         // One `dotnet` starts several versions: its folders tell which.
         for (path, product) in programs.into_iter().filter(|(_, product)| *product != "dotnet") {
             let Ok(meta) = look.host.stat(&path) else { continue };
@@ -302,7 +304,8 @@ impl Running {
                     let known = exe.path.file_name().and_then(product_of).is_some();
                     // In a container the same path is another file.
                     if known && host.is_of_the_host(process.pid) {
-                        *found.programs.entry(exe.path.clone()).or_default() |= exe.replaced;
+                        let replaced = exe.replaced && !is_of_the_system(host, process.pid);
+                        *found.programs.entry(exe.path.clone()).or_default() |= replaced;
                     }
                 }
                 if processes.iter().any(|process| process.exe == Err(crate::host::ErrorKind::Denied)) {
@@ -314,6 +317,15 @@ impl Running {
         }
         found
     }
+}
+
+/// Whether a process runs a tool of the system itself (`/usr/bin/python3 /usr/share/unattended-upgrades/...`), as every host
+/// has some: updates do not restart them, and no visitor reaches them. Applications work in a folder of their own.
+fn is_of_the_system(host: &Host, pid: u32) -> bool {
+    let works_anywhere = host.working_folder(pid).is_ok_and(|folder| folder == Path::new("/"));
+    let words = host.cmdline(pid).unwrap_or_default();
+    let script = words.iter().skip(1).find(|word| !word.starts_with(b"-"));
+    works_anywhere && script.is_some_and(|word| word.starts_with(b"/usr/") && !word.starts_with(b"/usr/local/"))
 }
 
 #[cfg(test)]

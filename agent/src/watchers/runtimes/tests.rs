@@ -125,6 +125,34 @@ fn what_runs_is_found_anywhere_and_one_that_was_replaced_needs_a_restart() {
 }
 
 #[test]
+fn tools_of_the_system_are_no_applications_that_need_a_restart() {
+    let path = "/usr/bin/python3.11";
+    let restart = |script: &str, folder: &str| {
+        let host = packaged(host(), path, "python3.11-minimal", "3.11.2-6+deb12u9")
+            .link("/proc/7/exe", &format!("{path} (deleted)"))
+            .link("/proc/7/cwd", folder)
+            .file("/proc/7/cmdline", format!("/usr/bin/python3\0-u\0{script}\0"));
+        host.look().contains(" running=true restart_needed=true ")
+    };
+    assert!(!restart("/usr/share/unattended-upgrades/unattended-upgrade-shutdown", "/"));
+    assert!(restart("/usr/bin/gunicorn", "/srv/shop"));
+    assert!(restart("/opt/shop/server.py", "/"));
+    assert!(restart("/usr/local/bin/server", "/"));
+}
+
+#[test]
+fn what_ran_and_lies_there_still_is_not_gone() {
+    let path = "/srv/app/node/bin/node";
+    let host = with(host(), path, "\x7fELF\0node.js/v22.1.0\0").link("/proc/7/exe", path);
+    assert!(host.look().contains(" running=true "), "{}", host.look());
+    host.remove("/proc/7/exe");
+    host.clock().advance(std::time::Duration::from_secs(120));
+    assert!(host.look().contains("node/22@/srv/app/node version=22.1.0 "), "{}", host.look());
+    host.remove(path);
+    assert_eq!(host.look(), "absent");
+}
+
+#[test]
 fn each_version_of_dotnet_is_told() {
     let shared = "/usr/lib/dotnet/shared/Microsoft.NETCore.App";
     let host = with(host(), "/usr/lib/dotnet/dotnet", "\x7fELF")
