@@ -12,8 +12,11 @@ pub(super) fn of(table: &str, field: Option<&str>) -> Duration {
         ("listener", _) => 5,
         // A link that goes down and up, or a lease that is asked for anew.
         ("interface", _) => 60,
-        // An updater takes the folder away before it puts the new one there.
-        ("cms_extension", None) => 120,
+        // An updater takes the folder away before it puts the new one there, and files are half written for a moment: the next
+        // look, a quarter of an hour later, sees the whole.
+        ("cms" | "cms_extension" | "dependency_lock", None) | ("cms" | "cms_extension", Some("version" | "debug")) => {
+            20 * 60
+        }
         // Certbot puts its challenge into the configuration and takes it out again, and panels and editors write files
         // anew: for a moment sites are missing, or are other ones.
         ("site", _) => 120,

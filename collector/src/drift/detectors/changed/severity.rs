@@ -54,7 +54,7 @@ pub(super) fn is_told_by_a_rule(table: &str, field: &str, is: Option<&Value>) ->
 pub(super) fn of_gone(table: &str) -> Severity {
     match table {
         "mount" => Severity::Critical,
-        "cms_extension" | "runtime" => Severity::Info,
+        "cms_extension" | "runtime" | "dependency_lock" => Severity::Info,
         _ => Severity::Warning,
     }
 }

@@ -59,7 +59,7 @@ fn a_cms_of_a_package_is_updated_by_the_package_manager_only() {
 #[test]
 fn extensions_and_runtimes_come_and_go_and_sites_do_not() {
     let row = fact("k", &[("name", "x".into())]);
-    for table in ["cms_extension", "runtime"] {
+    for table in ["cms_extension", "runtime", "dependency_lock"] {
         assert_eq!(told_of(table, None, Some(&row)), [format!("info: {table} k has appeared")]);
         assert_eq!(told_of(table, Some(&row), None), [format!("info: {table} k is gone")]);
     }
@@ -83,7 +83,7 @@ fn hold(name: &str, before: &Fact, after: Option<&Fact>) -> Option<Duration> {
 #[test]
 fn an_extension_that_an_updater_takes_away_for_a_moment_is_not_gone() {
     let row = fact("/srv/wp-content/plugins/x", &[("version", version("1.0"))]);
-    assert_eq!(hold("cms_extension", &row, None), Some(Duration::from_secs(120)));
+    assert_eq!(hold("cms_extension", &row, None), Some(Duration::from_secs(1200)));
 }
 
 #[test]
