@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::host::{Host, HostError, Kind, Meta};
-pub use place::{Found, around, find};
+pub use place::{Found, around, find, lasting};
 pub use search::{Search, shown};
 pub use worker::{Language, Worker, site_packages, venv_beside, workers};
 
@@ -25,7 +25,8 @@ const SMALL: usize = 256 << 10;
 /// An application.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct App {
-    /// Where it lies, all links replaced: the folder that holds its own files, which is not always the document root.
+    /// Where it lies, all links replaced but that of a release ([`lasting`]): the folder that holds its own files, which is not
+    /// always the document root.
     pub root: PathBuf,
     /// What it is: a product word of the table `cms`.
     pub product: &'static str,

@@ -153,10 +153,11 @@ impl Tokens<'_> {
         let word =
             |from: usize| from + rest[from..].iter().position(|byte| !is_word(*byte)).unwrap_or(rest.len() - from);
         let (token, length) = match first {
-            b'\'' | b'"' => {
-                let (text, length) = quoted(rest, first);
-                (Token::Text(text), length)
-            }
+            b'\'' | b'"' => match quoted(rest, first) {
+                (Some(text), length) => (Token::Text(text), length),
+                // The file is being written.
+                (None, length) => (Token::Sign(first), length),
+            },
             b'$' if rest.get(1).is_some_and(|byte| is_word(*byte)) => {
                 let end = word(1);
                 (Token::Variable(kept(&rest[1..end])), end)
@@ -220,13 +221,13 @@ fn here_document(rest: &[u8]) -> usize {
     rest.len()
 }
 
-/// A text in quotes, and how long it is with them. A variable in it is left as it is written.
-fn quoted(rest: &[u8], quote: u8) -> (String, usize) {
+/// A text in quotes, `None` where they do not end, and how long it is with them. A variable in it is left as it is written.
+fn quoted(rest: &[u8], quote: u8) -> (Option<String>, usize) {
     let mut text = Vec::new();
     let mut at = 1;
     while let Some(byte) = rest.get(at) {
         match byte {
-            byte if *byte == quote => return (String::from_utf8_lossy(&text).into_owned(), at + 1),
+            byte if *byte == quote => return (Some(String::from_utf8_lossy(&text).into_owned()), at + 1),
             b'\\' if rest.get(at + 1).is_some_and(|next| *next == quote || *next == b'\\') => at += 1,
             _ => {}
         }
@@ -235,7 +236,7 @@ fn quoted(rest: &[u8], quote: u8) -> (String, usize) {
         }
         at += 1;
     }
-    (String::new(), rest.len())
+    (None, rest.len())
 }
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
@@ -290,6 +291,11 @@ mod tests {
         }
         assert_eq!(told("<?php /* a */ $a = /* b */ '1' // c\n;"), "a='1'");
         assert_eq!(told("<?php $q = 'it\\'s'; $r = \"x\";"), "q='it's' r='x'");
+    }
+
+    #[test]
+    fn a_text_that_is_being_written_has_no_value() {
+        assert_eq!(told("<?php $a = '1'; $wp_version = '6."), "a='1' wp_version=?");
     }
 
     #[test]

@@ -24,6 +24,21 @@ pub struct Found {
     pub problems: Vec<HostError>,
 }
 
+/// The name that a place keeps through deployments: `/srv/shop/current/public` for `/srv/shop/releases/7/public`, as Capistrano,
+/// Deployer and Envoyer lay it out. Of a release that is not the current one, too: what still runs in it is the same
+/// application.
+#[must_use]
+pub fn lasting(host: &Host, path: &Path) -> PathBuf {
+    let is_releases = |folder: &&Path| folder.file_name().is_some_and(|name| name == "releases");
+    let Some(releases) = path.ancestors().skip(1).find(is_releases) else { return path.to_owned() };
+    let current = releases.with_file_name("current");
+    if host.resolve_owned(&current).ok().as_deref().and_then(Path::parent) != Some(releases) {
+        return path.to_owned();
+    }
+    let inside = path.strip_prefix(releases).unwrap_or(path).components().skip(1);
+    [current.as_path()].into_iter().chain(inside.map(|part| Path::new(part.as_os_str()))).collect()
+}
+
 /// The applications that a document root belongs to. A root that is not there has none.
 #[must_use]
 pub fn find(host: &Host, docroot: &Path) -> Found {
@@ -50,6 +65,9 @@ pub fn find(host: &Host, docroot: &Path) -> Found {
             found.below.push(app);
         }
     }
+    for app in found.app.iter_mut().chain(&mut found.below) {
+        app.root = lasting(host, &app.root);
+    }
     found
 }
 
@@ -59,7 +77,7 @@ pub fn find(host: &Host, docroot: &Path) -> Found {
 pub fn around(host: &Host, docroot: &Path) -> Vec<PathBuf> {
     let Ok((root, _)) = look_at(host, docroot) else { return Vec::new() };
     let parent = root.parent().filter(|parent| is_public(&root) && *parent != Path::new("/")).map(Path::to_owned);
-    [root].into_iter().chain(parent).collect()
+    [root].into_iter().chain(parent).map(|folder| lasting(host, &folder)).collect()
 }
 
 impl Found {

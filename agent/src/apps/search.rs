@@ -9,7 +9,7 @@ use std::time::Duration;
 use plumb_proto::untrusted::Untrusted;
 
 use super::worker::{Worker, workers};
-use super::{App, find};
+use super::{App, find, lasting};
 use crate::host::{Host, HostError};
 use crate::web;
 
@@ -69,6 +69,10 @@ impl Search {
         }
         roots.extend(expand(folders));
         search.workers = workers(host, FRESH);
+        for worker in &mut search.workers {
+            worker.folder = lasting(host, &worker.folder);
+            worker.jar = worker.jar.take().map(|jar| lasting(host, &jar));
+        }
         roots.extend(search.workers.iter().map(|worker| worker.folder.clone()));
         search.todo = roots.into_iter().take(ROOTS).collect();
         search

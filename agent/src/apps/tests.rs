@@ -105,10 +105,10 @@ fn an_application_in_a_folder_of_the_site_is_found_beside_the_sites_own() {
 }
 
 #[test]
-fn a_release_behind_links_is_found_where_it_lies() {
+fn a_release_behind_links_is_found_under_its_lasting_name() {
     let (folder, host) = host(&[("srv/a/releases/7/artisan", "laravel"), ("srv/a/releases/7/public/index.php", "")]);
     symlink("releases/7", folder.path().join("srv/a/current")).unwrap();
-    assert_eq!(told(&host, "/srv/a/current/public"), "laravel /srv/a/releases/7");
+    assert_eq!(told(&host, "/srv/a/current/public"), "laravel /srv/a/current");
 }
 
 #[test]
@@ -120,4 +120,29 @@ fn links_that_turn_in_a_circle_and_files_for_folders_end() {
     assert_eq!(told(&host, "/srv/around"), "/srv/around: too many links");
     assert_eq!(told(&host, "/srv/file"), "");
     assert_eq!(told(&host, "/srv/none"), "");
+}
+
+#[test]
+fn an_application_keeps_its_name_when_a_new_release_is_deployed() {
+    let (folder, host) = host(&[
+        ("srv/a/releases/1/artisan", "laravel"),
+        ("srv/a/releases/2/artisan", "laravel"),
+        ("srv/a/releases/1/public/index.php", ""),
+        ("srv/a/releases/2/public/index.php", ""),
+        ("srv/b/releases/1/artisan", "laravel"),
+    ]);
+    let current = folder.path().join("srv/a/current");
+    for release in ["releases/1", "releases/2"] {
+        let _ = fs::remove_file(&current);
+        symlink(release, &current).unwrap();
+        assert_eq!(told(&host, "/srv/a/current/public"), "laravel /srv/a/current");
+        let folders = around(&host, Path::new("/srv/a/current/public"));
+        assert_eq!(folders, [Path::new("/srv/a/current/public"), Path::new("/srv/a/current")]);
+    }
+    // A worker of the release before.
+    assert_eq!(lasting(&host, Path::new("/srv/a/releases/1")), Path::new("/srv/a/current"));
+    // Nothing is deployed that way, or elsewhere.
+    assert_eq!(told(&host, "/srv/b/releases/1"), "laravel /srv/b/releases/1");
+    symlink("/srv/a/releases/1", folder.path().join("srv/b/current")).unwrap();
+    assert_eq!(told(&host, "/srv/b/releases/1"), "laravel /srv/b/releases/1");
 }

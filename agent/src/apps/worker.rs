@@ -115,6 +115,8 @@ fn normal(path: &Path) -> PathBuf {
 /// The folders that a virtual environment keeps its packages in.
 #[must_use]
 pub fn site_packages(host: &Host, venv: &Path) -> Vec<PathBuf> {
+    // A folder that a link leads to is looked into as well.
+    let Ok((venv, _)) = look_at(host, venv) else { return Vec::new() };
     let pattern = format!("{}/lib*/python*/site-packages", venv.display());
     let mut found: Vec<PathBuf> = Vec::new();
     for path in crate::host::pattern::expand(host, Path::new(&pattern), &mut |_| {}) {

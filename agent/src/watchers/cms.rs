@@ -24,7 +24,7 @@ use plumb_proto::model::ColumnType;
 
 use crate::apps::{App, Search, shown};
 use crate::host::HostError;
-use crate::host::packages::{Package, PackagesError};
+use crate::host::packages::{DATABASES, Package, PackagesError};
 use crate::host::users::Users;
 use crate::provenance::System;
 use crate::watcher::{Column, Look, Progress, Spec, Table, Watcher, minutes};
@@ -55,7 +55,8 @@ const WATCHED: usize = 64;
 /// Applications that sites run.
 pub(super) const CMS: Table = Table {
     name: "cms",
-    doc: "Content management systems, shops and frameworks. Key: the folder that it lies in.",
+    doc: "Content management systems, shops and frameworks. Key: the folder that it lies in; `current` stands for the release \
+          that is deployed.",
     columns: &[
         Column::state("product", ColumnType::Text, "What it is: wordpress, drupal, magento, laravel, ..."),
         Column::state("kind", ColumnType::Text, "What kind of thing that is: cms, shop or framework."),
@@ -158,6 +159,9 @@ struct Cms {
     /// What brings the next look forward.
     #[serde(skip)]
     watched: BTreeSet<PathBuf>,
+    /// Some belong to packages, whose database is written behind their files.
+    #[serde(skip)]
+    packaged: bool,
 }
 
 /// A look between two slices.
@@ -208,7 +212,8 @@ impl Watcher for Cms {
     }
 
     fn wake_on(&self) -> Vec<PathBuf> {
-        self.watched.iter().cloned().collect()
+        let databases = DATABASES.iter().filter(|_| self.packaged).map(PathBuf::from);
+        self.watched.iter().cloned().chain(databases).collect()
     }
 }
 
@@ -256,7 +261,8 @@ impl Cms {
         // Whatever lies outside of the packaged tree belongs to no package.
         let packaged: Vec<PathBuf> =
             apps.keys().filter(|app| is_packaged(&app.root)).map(tell::packaged_file).collect();
-        if !packaged.is_empty() {
+        self.packaged = !packaged.is_empty();
+        if self.packaged {
             begun.owners = look.host.owners(&packaged, &["wordpress", "drupal"]);
         }
         let listed = apps.into_iter().take(APPS).map(|(app, roots)| (app, roots.into_iter().collect()));

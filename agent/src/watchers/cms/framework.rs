@@ -52,24 +52,45 @@ fn laravel(reading: &mut Reading<'_>) {
 fn symfony(reading: &mut Reading<'_>) {
     reading.watched.push(reading.path("vendor/composer"));
     reading.version(&[("vendor/symfony/http-kernel/Kernel.php", How::Whole(FILE, kernel))]);
-    // Put together, or the local one before the one that all share.
-    for (file, how) in [
-        (".env.local.php", How::Whole(FILE, dumped)),
-        (".env.local", How::Whole(FILE, env)),
-        (".env", How::Whole(FILE, env)),
-    ] {
+    let dump = reading.path(".env.local.php");
+    if reading.take(&dump, How::Whole(FILE, dumped), "debug").is_some() {
+        return;
+    }
+    // Each name for itself: that of the local file before the one that all share.
+    let (mut debug, mut mode, mut shared) = (None, None, false);
+    for file in [".env.local", ".env"] {
         let path = reading.path(file);
-        let words = reading.take(&path, how, "debug");
-        if words.is_some_and(|words| file.ends_with(".php") || word(&words, "debug").is_some()) {
-            return;
+        match reading.files.read(reading.host, &path, How::Whole(FILE, env)) {
+            Ok((words, _)) => {
+                shared = file == ".env" && debug.is_none() && mode.is_none();
+                debug = debug.or_else(|| word(words, "debug").map(str::to_owned));
+                mode = mode.or_else(|| word(words, "mode").map(str::to_owned));
+            }
+            Err(error) if error.is_absent() => {}
+            Err(error) => return reading.fail("debug", &error),
         }
+    }
+    match debug.or(mode.map(|mode| if mode == "developer" { "true".to_owned() } else { "false".to_owned() })) {
+        // It is one for all hosts, and those that serve set their environment.
+        Some(value) if shared && value == "true" => {
+            let reason = ".env, which is the same on all hosts, says yes; the environment of PHP may say otherwise";
+            reading.unknown.push((
+                "debug",
+                reason.to_owned(),
+                "set APP_ENV in .env.local, or run `composer dump-env prod`",
+            ));
+        }
+        Some(value) => match value.parse::<bool>() {
+            Ok(value) => reading.set("debug", value),
+            Err(_) => reading.unknown.push(("debug", "its configuration works it out when it runs".to_owned(), "")),
+        },
+        None => {}
     }
 }
 
 /// Of a file of settings for the environment, which holds secrets: whether it is that of a developer.
 pub(super) fn env(source: &[u8], words: &mut Words) {
     let text = String::from_utf8_lossy(source);
-    let mut mode = None;
     for line in text.lines() {
         let line = line.trim_start().trim_start_matches("export ");
         let Some((name, value)) = line.split_once('=') else { continue };
@@ -81,13 +102,12 @@ pub(super) fn env(source: &[u8], words: &mut Words) {
         };
         match name.trim_end() {
             "APP_DEBUG" | "CRAFT_DEV_MODE" | "DEV_MODE" => add(words, "debug", judged),
-            "APP_ENV" => mode = Some(matches!(value.as_str(), "dev" | "test")),
+            // Symfony alone goes by it.
+            "APP_ENV" => {
+                add(words, "mode", if matches!(value.as_str(), "dev" | "test") { "developer" } else { "other" });
+            }
             _ => {}
         }
-    }
-    // Symfony alone has these words: Laravel's own are `local` and `production`, and it goes by APP_DEBUG.
-    if mode == Some(true) {
-        add(words, "debug", "true");
     }
 }
 

@@ -8,7 +8,7 @@ use plumb_proto::model::Value;
 use super::files::{Files, How, Words, add, word};
 use super::tell::Reading;
 use crate::apps::lock::dist_info;
-use crate::apps::{App, Language, Search, kind, look_at, shown, site_packages, venv_beside};
+use crate::apps::{App, Language, Search, kind, lasting, look_at, shown, site_packages, venv_beside};
 use crate::host::Host;
 
 /// Bytes of a file of settings.
@@ -28,7 +28,7 @@ pub(super) fn apps(host: &Host, search: &Search) -> Vec<(App, PathBuf)> {
         let mut files = Files::default();
         let product =
             ["django", "flask"].into_iter().find(|product| installed(host, &mut files, venv, product).is_some());
-        let root = look_at(host, &worker.folder).map(|(real, _)| real);
+        let root = look_at(host, &worker.folder).map(|(real, _)| lasting(host, &real));
         if let (Some(product), Ok(root)) = (product, root) {
             apps.push((App { root, product, kind: kind(product) }, worker.folder.clone()));
         }
@@ -60,7 +60,15 @@ pub(super) fn read(reading: &mut Reading<'_>, search: &Search) {
     if reading.app.product == "django" {
         let manage = reading.path("manage.py");
         let words = reading.take(&manage, How::Whole(FILE, settings), "debug").unwrap_or_default();
+        // `manage.py` is mostly of the developer; what visitors reach begins in `wsgi.py` or `asgi.py`.
         if let Some(module) = word(&words, "settings") {
+            let package = module.split('.').next().unwrap_or_default();
+            let served = ["wsgi.py", "asgi.py"].iter().find_map(|file| {
+                let file = reading.path(&format!("{package}/{file}"));
+                let words = reading.take(&file, How::Whole(FILE, settings), "debug")?;
+                word(&words, "settings").map(str::to_owned)
+            });
+            let module = served.unwrap_or_else(|| module.to_owned());
             let file = reading.path(&format!("{}.py", module.replace('.', "/")));
             reading.take(&file, How::Whole(FILE, debug), "debug");
         }
@@ -96,20 +104,28 @@ fn settings(source: &[u8], words: &mut Words) {
     }
 }
 
-/// Of settings, which hold secrets: the last plain `DEBUG = `.
+/// Of settings, which hold secrets: the last plain `DEBUG = `, unless something behind it may say otherwise.
 fn debug(source: &[u8], words: &mut Words) {
     let text = String::from_utf8_lossy(source);
-    let mut values = text.lines().filter_map(|line| line.strip_prefix("DEBUG")?.trim_start().strip_prefix('='));
-    if let Some(value) = values.next_back() {
-        let value = value.split('#').next().unwrap_or_default().trim();
-        add(
-            words,
-            "debug",
-            match value {
-                "True" => "true",
-                "False" => "false",
-                _ => "?",
-            },
-        );
+    let mut last = None;
+    for line in text.lines() {
+        let value = line.trim_start().strip_prefix("DEBUG").and_then(|rest| rest.trim_start().strip_prefix('='));
+        let value =
+            value.filter(|value| !value.starts_with('=')).map(|value| value.split('#').next().unwrap_or_default());
+        match value.map(str::trim) {
+            // Within a condition.
+            Some(_) if line.starts_with([' ', '\t']) => last = Some("?"),
+            Some("True") => last = Some("true"),
+            Some("False") => last = Some("false"),
+            Some(_) => last = Some("?"),
+            // `from .local_settings import *`
+            None if last.is_some() && line.trim_start().starts_with("from ") && line.contains("import *") => {
+                last = Some("?");
+            }
+            None => {}
+        }
+    }
+    if let Some(value) = last {
+        add(words, "debug", value);
     }
 }

@@ -164,7 +164,8 @@ impl Cms {
             return;
         }
         begun.told += 1;
-        begun.watched.extend(watched);
+        // The links of a deployment cannot be watched: where they lead can.
+        begun.watched.extend(watched.iter().filter_map(|path| Some(look_at(look.host, path).ok()?.0)));
         let (key, source) = (shown(&app.root), shown(&app.root).to_string());
         let what = [("product", app.product.into()), ("kind", app.kind.into())];
         look.fact(&CMS, key.clone(), &source, &what);
@@ -184,8 +185,8 @@ impl Cms {
         }
         let sites = sites.into_iter().take(SITES).collect();
         look.fact(&CMS, key.clone(), &source, &[("sites", Value::List(sites))]);
-        match look.host.stat(&app.root) {
-            Ok(meta) => {
+        match look_at(look.host, &app.root) {
+            Ok((_, meta)) => {
                 let name = self.users.name(meta.uid).cloned().unwrap_or_else(|| meta.uid.to_string().into());
                 look.fact(&CMS, key.clone(), &source, &[("owner", Value::Text(name))]);
             }

@@ -46,7 +46,7 @@ fn wordpress_tells_its_version_its_extensions_and_its_switches() {
         .file(
             "/srv/a/wp-config.php",
             "<?php\ndefine('DB_PASSWORD', 'geheim');\ndefine('WP_DEBUG', true);\ndefine('DISABLE_WP_CRON', 1);\n\
-             define('WP_AUTO_UPDATE_CORE', 'minor');\ndefine('WP_DEBUG', false);",
+             define('WP_AUTO_UPDATE_CORE', 'minor');",
         )
         .file("/srv/a/wp-content/plugins/index.php", "<?php // Silence is golden.")
         .file("/srv/a/wp-content/plugins/shop/aaa.php", "<?php\n")
@@ -90,6 +90,35 @@ fn what_only_running_would_tell_is_unknown() {
         ["/srv/a product=wordpress kind=cms version=?(/srv/a/wp-includes/version.php names no version) \
           debug=?(its configuration works it out when it runs) down=false drop_ins= cron_disabled=false"]
     );
+}
+
+#[test]
+fn wordpress_that_writes_down_its_faults_and_shows_none_is_no_debugging() {
+    for (config, expected) in [
+        ("define('WP_DEBUG', true); define('WP_DEBUG_LOG', true); define('WP_DEBUG_DISPLAY', false);", "debug=false "),
+        ("define('WP_DEBUG', true); define('WP_DEBUG_DISPLAY', true);", "debug=true "),
+        ("define('WP_DEBUG', true); define('WP_DEBUG_DISPLAY', null);", "debug=?("),
+        ("define('WP_DEBUG', false); define('WP_DEBUG_DISPLAY', null);", "debug=false "),
+        // the usual way to tell hosts apart
+        ("if (getenv('DEV')) { define('WP_DEBUG', true); } else { define('WP_DEBUG', false); }", "debug=?("),
+        ("if (!defined('WP_DEBUG')) { define('WP_DEBUG', false); }", "debug=false "),
+    ] {
+        let host = wordpress(host(&["/srv/a"]), "/srv/a").file("/srv/a/wp-config.php", format!("<?php {config}"));
+        let line = told(&host.look(), "cms").remove(0);
+        assert!(line.contains(expected), "{config}: {line}");
+    }
+}
+
+#[test]
+fn a_deployment_changes_no_name() {
+    let host = wordpress(host(&["/srv/a/current"]), "/srv/a/releases/1")
+        .file("/srv/a/releases/1/wp-content/plugins/shop/shop.php", "<?php\n/*\nPlugin Name: Shop\nVersion: 1\n*/")
+        .link("/srv/a/current", "releases/1");
+    let look = host.look();
+    assert!(look.contains("fact cms /srv/a/current product=wordpress "), "{look}");
+    assert!(look.contains("fact cms_extension /srv/a/current/wp-content/plugins/shop cms=/srv/a/current "), "{look}");
+    let wakes = host.wakes();
+    assert!(wakes.contains(&"/srv/a/releases/1/wp-content/plugins".into()), "{wakes:?}");
 }
 
 #[test]
@@ -162,6 +191,8 @@ fn one_packaged_tree_of_several_sites_has_the_plugins_of_each() {
     let plugins: Vec<String> =
         told(&look, "cms_extension").iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
     assert_eq!(plugins, ["/var/lib/wordpress/wp-content/plugins/akismet", "/srv/b/wp-content/plugins/own.php"]);
+    let wakes = host.wakes();
+    assert!(wakes.iter().any(|path| path.ends_with("dpkg/status")), "{wakes:?}");
 }
 
 #[test]

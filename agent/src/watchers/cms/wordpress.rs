@@ -11,7 +11,7 @@ use super::files::{How, Words, add, word};
 use super::is_packaged;
 use super::tell::Reading;
 use crate::apps::php::{Value as Php, assignments};
-use crate::apps::{look_at, shown};
+use crate::apps::{lasting, look_at, shown};
 use crate::host::pattern;
 use crate::host::{Entry, Kind};
 
@@ -51,7 +51,7 @@ pub(super) fn read(reading: &mut Reading<'_>) {
     maintenance(reading, &core.join(".maintenance"));
     let mut drop_ins = Vec::new();
     for content in configured(reading, own_core) {
-        let content = look_at(reading.host, &content).map_or(content, |(real, _)| real);
+        let content = look_at(reading.host, &content).map_or(content, |(real, _)| lasting(reading.host, &real));
         extensions(reading, &content, &mut drop_ins);
     }
     drop_ins.sort_unstable();
@@ -72,9 +72,14 @@ fn config(source: &[u8], words: &mut Words) {
     assignments(source, &mut |name, value| {
         let switch = || value.is_true().map_or("?", |yes| if yes { "true" } else { "false" });
         match (name, value) {
-            ("WP_DEBUG", _) => add(words, "debug", switch()),
-            ("DISABLE_WP_CRON", _) => add(words, "cron_disabled", switch()),
-            ("AUTOMATIC_UPDATER_DISABLED", _) => add(words, "no updates", switch()),
+            ("WP_DEBUG", _) => add_switch(words, "debug", switch()),
+            // `null` leaves it to php.ini.
+            ("WP_DEBUG_DISPLAY", Php::Word(word)) if word.eq_ignore_ascii_case("null") => {
+                add_switch(words, "shown", "?")
+            }
+            ("WP_DEBUG_DISPLAY", _) => add_switch(words, "shown", switch()),
+            ("DISABLE_WP_CRON", _) => add_switch(words, "cron_disabled", switch()),
+            ("AUTOMATIC_UPDATER_DISABLED", _) => add_switch(words, "no updates", switch()),
             ("WP_AUTO_UPDATE_CORE", Php::Text(text)) if text.eq_ignore_ascii_case("minor") => {
                 add(words, "updates", "minor")
             }
@@ -91,6 +96,15 @@ fn config(source: &[u8], words: &mut Words) {
             _ => {}
         }
     });
+}
+
+/// Two values stand in the branches of a condition: which of them holds only running it would tell.
+fn add_switch(words: &mut Words, name: &'static str, value: &'static str) {
+    match words.iter_mut().find(|(each, _)| *each == name) {
+        Some((_, known)) if **known != *value => *known = "?".into(),
+        Some(_) => {}
+        None => words.push((name, value.into())),
+    }
 }
 
 /// Reads the configuration; answers the folders of content that it names.
@@ -139,6 +153,15 @@ fn configured(reading: &mut Reading<'_>, own_core: bool) -> Vec<PathBuf> {
                     }
                 }
             }
+        }
+        // What goes wrong is written down, and not shown to visitors.
+        let hidden = match word(&words, "shown") {
+            Some("false") => Some("false"),
+            Some("?") if word(&words, "debug") == Some("true") => Some("?"),
+            _ => None,
+        };
+        if let (Some(hidden), Some((_, debug))) = (hidden, words.iter_mut().find(|(name, _)| *name == "debug")) {
+            *debug = hidden.into();
         }
         let content = word(&words, "content").map_or_else(|| usual.clone(), PathBuf::from);
         if !contents.contains(&content) {

@@ -310,3 +310,49 @@ fn archive(manifest: &str) -> Vec<u8> {
     let end = [b"PK\x05\x06\0\0\0\0\x01\0\x01\0", &four(central.len())[..], &four(local.len()), &[0, 0]].concat();
     [local, central, end].concat()
 }
+
+#[test]
+fn what_symfony_is_told_for_this_host_counts_before_what_is_the_same_on_all() {
+    let line = |files: &[(&str, &str)]| {
+        let kernel = [("vendor/symfony/framework-bundle/composer.json", "{}")];
+        let files = kernel.iter().chain(files);
+        let host = files.fold(host(&["/srv/a"]), |host, (path, text)| host.file(&format!("/srv/a/{path}"), text));
+        told(&host.look(), "cms").remove(0)
+    };
+    for (files, expected) in [
+        (&[(".env", "APP_ENV=dev\n"), (".env.local", "APP_ENV=prod\n")][..], " debug=false"),
+        (&[(".env", "APP_ENV=prod\n"), (".env.local", "APP_ENV=dev\n")], " debug=true"),
+        (&[(".env.local", "APP_ENV=dev\n")], " debug=true"),
+        (&[(".env", "APP_ENV=prod\n")], " debug=false"),
+        // as a checkout has it: the service may set APP_ENV
+        (&[(".env", "APP_ENV=dev\n")], " debug=?(.env, which is the same on all hosts, says yes"),
+        (&[(".env", "APP_ENV=dev\n"), (".env.local.php", "<?php return ['APP_ENV' => 'prod'];")], " debug=false"),
+    ] {
+        assert!(line(files).contains(expected), "{files:?}: {}", line(files));
+    }
+}
+
+#[test]
+fn settings_of_django_are_those_that_visitors_reach() {
+    let setting =
+        |module: &str| format!("os.environ.setdefault('DJANGO_SETTINGS_MODULE', '{module}')\nimport django\n");
+    let line = |wsgi: Option<&str>, settings: &str| {
+        let host = host(&["/srv/a"])
+            .file("/srv/a/manage.py", setting("config.settings.local"))
+            .file("/srv/a/config/settings/local.py", "DEBUG = True\n")
+            .file("/srv/a/config/settings/production.py", settings);
+        let host = wsgi.iter().fold(host, |host, module| host.file("/srv/a/config/wsgi.py", setting(module)));
+        told(&host.look(), "cms").remove(0)
+    };
+    let served = Some("config.settings.production");
+    for (wsgi, settings, expected) in [
+        (None, "DEBUG = False\n", " debug=true"),
+        (served, "DEBUG = False\n", " debug=false"),
+        (served, "DEBUG = True\nDEBUG = False  # at last\n", " debug=false"),
+        (served, "DEBUG = True\nfrom .secrets import *\n", " debug=?("),
+        (served, "DEBUG = True\nif X:\n    DEBUG = False\n", " debug=?("),
+        (served, "from .base import *\nDEBUG = False\nTEMPLATE_DEBUG = True\n", " debug=false"),
+    ] {
+        assert!(line(wsgi, settings).contains(expected), "{settings}: {}", line(wsgi, settings));
+    }
+}
