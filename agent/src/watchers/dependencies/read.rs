@@ -228,8 +228,11 @@ impl Lock {
         match installed(host, manager, state, &packages) {
             Ok(installed) => {
                 lock.installed = Some(installed.by_name.len());
+                let is_linked = |name: &str| name.contains("node_modules/.store/");
                 lock.difference = if packages.cut {
                     Err(("it names more packages than are compared".to_owned(), ""))
+                } else if manager == Manager::Npm && installed.by_name.keys().any(|name| is_linked(name)) {
+                    Err(("npm put the packages elsewhere than it names (install-strategy linked)".to_owned(), ""))
                 } else {
                     Ok(compared(manager, &packages, &installed))
                 };

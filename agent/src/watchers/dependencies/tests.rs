@@ -175,6 +175,9 @@ fn packages_of_the_system_or_of_another_manager_leave_it_open() {
     ]);
     assert!(told(&host).contains("in_step=?(celery is not installed, which may be right"), "{}", told(&host));
     let lock = r#"{"packages":{"node_modules/a":{"version":"1.0.0"}}}"#;
+    let store = r#"{"packages":{"node_modules/.store/a@1.0.0-x/node_modules/a":{"version":"1.0.0"}}}"#;
+    let linked = self::host(&[("package-lock.json", lock), ("node_modules/.package-lock.json", store)]);
+    assert!(told(&linked).contains("in_step=?(npm put the packages elsewhere"), "{}", told(&linked));
     let old = r#"{"packages":{"node_modules/a":{"version":"0.9.0"}}}"#;
     let yarn = self::host(&[
         ("package-lock.json", lock),
