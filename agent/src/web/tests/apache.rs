@@ -122,7 +122,7 @@ IncludeOptional conf.d/*.conf
   </VirtualHost>
 </Macro>
 Use Site m.example
-<VirtualHost *:80>
+<VirtualHost 192.0.2.1:80>
  ServerName v.example
  VirtualDocumentRoot /srv/%0
  CustomLog ${NOWHERE}/x combined
@@ -136,7 +136,7 @@ Use Site m.example
     ]);
     assert_eq!(
         print(&scene.read()),
-        "apache/v.example listen=*:80 php=fpm:/run/php-fpm/www.sock error=/etc/httpd/logs/error_log \
+        "apache/v.example listen=192.0.2.1:80 php=fpm:/run/php-fpm/www.sock error=/etc/httpd/logs/error_log \
          docroot?=it depends on the name (mod_vhost_alias) access_logs?=it depends on the variable ${NOWHERE}/x\n\
          apache/web.example listen=*:80 docroot=/var/www/html php=fpm:/run/php-fpm/www.sock \
          access=/etc/httpd/logs/access_log error=/etc/httpd/logs/error_log\n\
