@@ -74,14 +74,15 @@ pub const TARGETS: &[Target] = &[
         name: "lock-lines",
         run: |mut bytes| {
             let mut found: [Packages; 3] = Default::default();
-            let (mut toml, mut section) = (lock::toml_packages(), false);
+            let (mut toml, mut section, mut gems) = (lock::toml_packages(), false, false);
             let _ = lock::each_line(&mut bytes, &mut |line| {
                 lock::requirements(line, &mut found[0]);
                 toml.line(line, &mut found[1]);
-                lock::bundler(line, &mut found[2]);
+                lock::bundler(line, &mut gems, &mut found[2]);
                 made((lock::yarn(line), lock::pnpm(line, &mut section), lock::dist_info(line), lock::gemspec(line)));
             });
-            made(lock::compare(&found[0], &found[1]));
+            made(lock::compare(&found[0], &found[1], lock::same_python));
+            made(lock::compare(&found[2], &found[0], lock::same_php));
         },
         seeds: &[
             b"# pins\nDjango==4.2.7 \\\n    --hash=sha256:00\nzope.interface[test] == 6.1  # why\npywin32==306 ; sys_platform == 'win32'\n",
