@@ -10,8 +10,10 @@ use plumb_proto::untrusted::Untrusted;
 
 use super::worker::{Worker, workers};
 use super::{App, find, lasting};
+use crate::fpm::places::parse_name;
+use crate::fpm::{self, Pools};
 use crate::host::{Host, HostError};
-use crate::web;
+use crate::web::{self, Php, Site, Web};
 
 /// Where sites lie where no configuration of a web server tells.
 const USUAL: [&str; 14] = [
@@ -43,6 +45,8 @@ pub struct Search {
     pub found: BTreeMap<PathBuf, Vec<App>>,
     /// Sites of web servers by their document roots: keys of the table `site`.
     pub sites: BTreeMap<PathBuf, BTreeSet<String>>,
+    /// Branches of PHP that sites run with (`8.2`), by their document roots, as far as that can be told.
+    pub php: BTreeMap<PathBuf, BTreeSet<String>>,
     /// Workers that run at the moment.
     pub workers: Vec<Worker>,
     /// What could not be looked at.
@@ -57,9 +61,17 @@ impl Search {
         let mut configured = web::read(host);
         let mut roots = configured.document_roots();
         search.problems = std::mem::take(&mut configured.problems);
+        let is_fpm = |site: &Site| matches!(site.php, Some(Php::Fpm(_)));
+        let pools = if configured.sites.iter().any(is_fpm) { fpm::pools(host) } else { Pools::default() };
         for site in &configured.sites {
+            let branch = match &site.php {
+                Some(Php::Fpm(socket)) => pools.at(host, socket).map(|pool| pool.branch.clone()),
+                Some(Php::Module) => module_of(&configured, site.server),
+                _ => None,
+            };
             for root in site.docroot.iter().chain(&site.other_roots) {
                 search.sites.entry(root.clone()).or_default().insert(site.key());
+                search.php.entry(root.clone()).or_default().extend(branch.clone());
             }
         }
         // Folders that nobody but us named are not missed where they cannot be looked at.
@@ -99,6 +111,12 @@ impl Search {
         }
         apps
     }
+}
+
+/// What the name of a server's module of PHP says of its branch.
+fn module_of(configured: &Web, product: &str) -> Option<String> {
+    let module = configured.servers.iter().find(|server| server.product == product)?.php_module.as_ref()?;
+    parse_name(module.file_name()?)?.1
 }
 
 /// A path as it is told.

@@ -21,6 +21,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use plumb_proto::model::ColumnType;
+use plumb_proto::untrusted::Untrusted;
 
 use crate::apps::{App, Search, shown};
 use crate::host::HostError;
@@ -75,6 +76,12 @@ pub(super) const CMS: Table = Table {
         ),
         Column::state("owner", ColumnType::Text, "Who owns its folder."),
         Column::moving("requires_php", ColumnType::Version, "The oldest PHP that it runs with, as it says itself."),
+        Column::moving(
+            "php_version",
+            ColumnType::Version,
+            "Branch of the PHP that its sites run with; the oldest where they differ.",
+        ),
+        Column::moving("php_fits", ColumnType::Bool, "Whether that PHP is new enough for it."),
         Column::state(
             "debug",
             ColumnType::Bool,
@@ -134,6 +141,12 @@ pub(super) const CMS_EXTENSION: Table = Table {
         Column::state("version", ColumnType::Version, "Its version, as it says itself."),
         Column::moving("requires_php", ColumnType::Version, "The oldest PHP that it runs with, as it says itself."),
         Column::moving(
+            "php_version",
+            ColumnType::Version,
+            "Branch of the PHP that its sites run with; the oldest where they differ.",
+        ),
+        Column::moving("php_fits", ColumnType::Bool, "Whether that PHP is new enough for it."),
+        Column::moving(
             "requires_cms",
             ColumnType::Version,
             "The oldest version of what it extends, as it says itself.",
@@ -170,6 +183,8 @@ struct Begun {
     /// Applications, with what leads to them; `None` until all places were looked at.
     apps: Option<VecDeque<(App, Vec<PathBuf>)>>,
     extensions: VecDeque<Candidate>,
+    /// Branch of PHP that an application's sites run with, by its key.
+    php: BTreeMap<Untrusted, String>,
     owners: Result<BTreeMap<PathBuf, Package>, PackagesError>,
     system: System,
     told: usize,
@@ -195,7 +210,8 @@ impl Watcher for Cms {
             };
             self.files.work += 1;
             if let Some(candidate) = begun.extensions.pop_front() {
-                begun.told += usize::from(extension::tell(look, &mut self.files, &candidate));
+                begun.told +=
+                    usize::from(extension::tell(look, &mut self.files, &candidate, begun.php.get(&candidate.cms)));
                 if begun.told >= EXTENSIONS && !begun.extensions.is_empty() {
                     let why = format!("more than {EXTENSIONS} extensions: the rest is not told");
                     look.problem(&CMS_EXTENSION, "", "", why, "");
@@ -227,6 +243,7 @@ impl Cms {
             search: Search::begin(look.host, &self.folders),
             apps: None,
             extensions: VecDeque::new(),
+            php: BTreeMap::new(),
             owners: Ok(BTreeMap::new()),
             system: System::read(look.host),
             told: 0,

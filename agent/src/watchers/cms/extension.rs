@@ -55,8 +55,8 @@ pub(super) enum Form {
     },
 }
 
-/// Tells an extension; `false` if it is none.
-pub(super) fn tell(look: &mut Look<'_>, files: &mut Files, candidate: &Candidate) -> bool {
+/// Tells an extension; `php`: the branch that it runs with. `false` if it is none.
+pub(super) fn tell(look: &mut Look<'_>, files: &mut Files, candidate: &Candidate, php: Option<&String>) -> bool {
     let Candidate { path, form, .. } = candidate;
     let key = shown(path);
     let words = match read(look.host, files, path, form) {
@@ -75,7 +75,17 @@ pub(super) fn tell(look: &mut Look<'_>, files: &mut Files, candidate: &Candidate
         }
     };
     tell_row(look, candidate, &words);
+    if let (Some(php), Some(wanted)) = (php, word(&words, "requires_php")) {
+        let fits = [("php_version", Value::Version(php.as_str().into())), ("php_fits", fits(php, wanted).into())];
+        look.fact(&CMS_EXTENSION, key.clone(), &key.to_string(), &fits);
+    }
     true
+}
+
+/// Whether a branch of PHP is new enough: of what is wanted only as much is compared as a branch says.
+pub(super) fn fits(branch: &str, wanted: &str) -> bool {
+    let numbers = |text: &str| text.split('.').map(|part| part.parse::<u32>().unwrap_or(0)).take(2).collect::<Vec<_>>();
+    numbers(branch) >= numbers(wanted)
 }
 
 fn tell_row(look: &mut Look<'_>, Candidate { cms, path, kind, form }: &Candidate, words: &Words) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use plumb_proto::model::{ColumnType, Value};
 use plumb_proto::time::Timestamp;
 
-use super::extension::Candidate;
+use super::extension::{self, Candidate};
 use super::files::{Files, How, Words};
 use super::{Begun, CMS, CMS_EXTENSION, Cms, composer, drupal, framework, is_packaged, joomla, python, wordpress};
 use crate::apps::{App, look_at, shown};
@@ -182,6 +182,18 @@ impl Cms {
                 Some(keys) => sites.extend(keys.iter().map(|key| key.as_str().into())),
                 None => _ = sites.insert(shown(root)),
             }
+        }
+        let branches = led.iter().filter_map(|root| begun.search.php.get(root)).flatten();
+        let number =
+            |branch: &String| -> Vec<u32> { branch.split('.').map(|part| part.parse().unwrap_or(0)).collect() };
+        if let Some(php) = branches.min_by_key(|branch| number(branch)).cloned() {
+            look.fact(&CMS, key.clone(), &source, &[("php_version", Value::Version(php.as_str().into()))]);
+            let wanted = fields.iter().find(|(column, _)| *column == "requires_php");
+            if let Some((_, Value::Version(wanted))) = wanted {
+                let fits = extension::fits(&php, &wanted.to_string());
+                look.fact(&CMS, key.clone(), &source, &[("php_fits", fits.into())]);
+            }
+            begun.php.insert(key.clone(), php);
         }
         let sites = sites.into_iter().take(SITES).collect();
         look.fact(&CMS, key.clone(), &source, &[("sites", Value::List(sites))]);

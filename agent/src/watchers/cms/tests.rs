@@ -81,6 +81,25 @@ fn wordpress_tells_its_version_its_extensions_and_its_switches() {
 }
 
 #[test]
+fn what_wants_a_newer_php_than_its_sites_run_with_is_told() {
+    let plugin = |wanted: &str| format!("<?php\n/*\nPlugin Name: P\nRequires PHP: {wanted}\n*/");
+    let server =
+        "http { server { server_name a.example; root /srv/a; location ~ \\.php$ { fastcgi_pass unix:/run/a.sock; } } }";
+    let host = wordpress(host(&[]).file(NGINX, server), "/srv/a")
+        .file("/usr/sbin/php-fpm8.2", "X-Powered-By: PHP/8.2.29\0")
+        .mode("/usr/sbin/php-fpm8.2", 0o755)
+        .file("/etc/php/8.2/fpm/php-fpm.conf", "[a]\nlisten = /run/a.sock\n")
+        .file("/srv/a/wp-content/plugins/old.php", plugin("8.2.40"))
+        .file("/srv/a/wp-content/plugins/new.php", plugin("8.10"));
+    let look = host.look();
+    assert!(told(&look, "cms")[0].contains("requires_php=7.0.0 php_version=8.2 php_fits=true"), "{look}");
+    let extensions = told(&look, "cms_extension");
+    let of = |name: &str| extensions.iter().find(|line| line.contains(name)).cloned().unwrap_or_default();
+    assert!(of("new.php").contains("php_version=8.2 php_fits=false"), "{look}");
+    assert!(of("old.php").contains("php_version=8.2 php_fits=true"), "only the branch of it is known: {look}");
+}
+
+#[test]
 fn what_only_running_would_tell_is_unknown() {
     let host = wordpress(host(&["/srv/a"]), "/srv/a")
         .file("/srv/a/wp-config.php", "<?php define('WP_DEBUG', (bool) getenv('DEBUG'));")
