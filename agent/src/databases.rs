@@ -264,6 +264,7 @@ impl Databases {
         let programs: Vec<PathBuf> = instances.iter().map(|each| each.binary.clone()).collect();
         self.owners = Some(look.host.owners(&programs, product.program().packages));
         self.instances = instances;
+        self.sizes.make_anew();
         self.full = Some(now);
         self.system = System::read(look.host);
         self.versions.forget_all_but(&self.found);

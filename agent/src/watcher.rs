@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 
 use crate::host::Host;
 use crate::kept::Kept;
-pub use again::Again;
+pub use again::{Again, Same};
 pub use stored::Stored;
 
 /// A column of a table.
@@ -164,6 +164,8 @@ pub const fn minutes(count: u64) -> Duration {
 pub struct Told {
     /// Rows, by table.
     pub facts: Vec<(&'static Table, Fact)>,
+    /// Rows that stand as they are.
+    pub same: Vec<Same>,
     /// Samples: they all carry the time of the look.
     pub samples: Vec<(Series, MetricType, f64)>,
     /// Events.
@@ -198,9 +200,19 @@ impl<'a> Look<'a> {
         Self { host, now, trigger, stored, told: Told::default(), index: HashMap::new() }
     }
 
-    /// Ends it.
+    /// Ends it, with all rows one by one.
     #[must_use]
     pub fn into_told(self) -> Told {
+        let mut told = self.into_short();
+        for same in std::mem::take(&mut told.same) {
+            told.facts.extend_from_slice(same.rows());
+        }
+        told
+    }
+
+    /// Ends it, with rows that stand as they are on their own.
+    #[must_use]
+    pub fn into_short(self) -> Told {
         self.told
     }
 

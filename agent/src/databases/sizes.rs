@@ -11,7 +11,7 @@ use super::schema::Schema;
 use super::walk::{Layout, Measured, Walk};
 use super::{Instance, login::Known};
 use crate::tables::DATABASE_SCHEMA;
-use crate::watcher::Look;
+use crate::watcher::{Look, Same};
 
 /// Time between two looks into one data folder.
 const EVERY: Duration = Duration::from_secs(1_800);
@@ -30,9 +30,16 @@ struct Sized {
 pub(super) struct Sizes {
     of: BTreeMap<String, Sized>,
     walk: Option<Walk>,
+    /// What was told of all schemas, as long as it stands.
+    told: Option<Same>,
 }
 
 impl Sizes {
+    /// Servers, their names or their folders may be others: what is told of schemas is made anew.
+    pub(super) fn make_anew(&mut self) {
+        self.told = None;
+    }
+
     /// Goes on for a slice. True when there are servers that were never measured: what they hold belongs to this look.
     pub(super) fn slice(&mut self, look: &mut Look<'_>, instances: &[Instance], layout: Layout, now: Duration) -> bool {
         self.of.retain(|key, _| instances.iter().any(|each| each.key == *key));
@@ -76,6 +83,7 @@ impl Sizes {
         }
         schemas.sort_by(|one, other| one.name.cmp(&other.name));
         self.of.insert(key, Sized { begun: now, schemas, missing });
+        self.told = None;
     }
 
     /// Schemas of a server as they were last seen.
@@ -89,18 +97,23 @@ impl Sizes {
     }
 
     /// Says what is known of all schemas.
-    pub(super) fn tell(&self, look: &mut Look<'_>, instances: &[Instance], known: &BTreeMap<String, Known>) {
+    pub(super) fn tell(&mut self, look: &mut Look<'_>, instances: &[Instance], known: &BTreeMap<String, Known>) {
         for instance in instances {
             let Some(sized) = self.of.get(&instance.key) else { continue };
             let source = instance.datadir.as_ref().map(|folder| folder.display().to_string()).unwrap_or_default();
             let names = known.get(&instance.key).map(|known| &known.names);
-            for schema in &sized.schemas {
+            let schemas = sized.schemas.iter().filter(|_| self.told.is_none());
+            for schema in schemas {
                 let named = names.and_then(|names| names.get(schema.name.strip_prefix("oid-")?));
                 tell(look, &format!("{}/{}", instance.key, named.unwrap_or(&schema.name)), &source, schema);
             }
             if let Some((why, hint)) = &sized.missing {
                 look.problem(&DATABASE_SCHEMA, format!("{}/", instance.key), source.as_str(), why, hint);
             }
+        }
+        match &self.told {
+            Some(told) => look.tell_same(told),
+            None => self.told = Some(look.same(&DATABASE_SCHEMA)),
         }
     }
 }

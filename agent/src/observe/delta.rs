@@ -7,7 +7,7 @@ use plumb_proto::limits;
 use plumb_proto::model::{Fact, Problem, Slice, Tell, Value};
 use plumb_proto::record::sha256;
 
-use crate::watcher::Table;
+use crate::watcher::{Same, Table};
 
 /// Half of a SHA-256: two rows that differ are taken for the same once in 2^64 changes.
 type RowHash = [u8; 16];
@@ -17,6 +17,8 @@ type RowHash = [u8; 16];
 pub struct Delta {
     tables: Vec<Memory>,
     full: bool,
+    /// Rows that stood as they are in the last slice.
+    same: Vec<Same>,
 }
 
 /// What was told of one table.
@@ -43,7 +45,7 @@ impl Delta {
     #[must_use]
     pub fn new(tables: &[&'static Table]) -> Self {
         let memory = |table: &&'static Table| Memory { table, rows: Vec::new(), begun: false, overflowed: false };
-        Self { tables: tables.iter().map(memory).collect(), full: true }
+        Self { tables: tables.iter().map(memory).collect(), full: true, same: Vec::new() }
     }
 
     /// The look that begins next is told in full.
@@ -62,8 +64,28 @@ impl Delta {
         }
     }
 
+    /// Takes rows that stand as they are, before [`Delta::tell`]: those that stood so in the last slice are seen, and need
+    /// not be compared one by one. Answers the others, which are to be told.
+    pub fn stands(&mut self, same: Vec<Same>) -> Vec<(&'static Table, Fact)> {
+        let mut fresh = Vec::new();
+        for each in &same {
+            let known = !self.full && self.same.iter().any(|known| known.is(each));
+            for (table, fact) in each.rows() {
+                let memory = self.tables.iter_mut().find(|memory| memory.table.name == table.name);
+                let row = memory.filter(|_| known).and_then(|memory| memory.row(fact));
+                match row {
+                    Some(row) => row.seen = true,
+                    None => fresh.push((*table, fact.clone())),
+                }
+            }
+        }
+        self.same = same;
+        fresh
+    }
+
     /// Nothing of it is on this host: an empty full tell.
     pub fn absent(&mut self) {
+        self.same.clear();
         self.tables.iter_mut().for_each(|memory| memory.rows.clear());
         self.full = false;
     }
@@ -124,8 +146,7 @@ impl Memory {
     fn tell_changes(&mut self, mut facts: Vec<Fact>, last: Option<&[Problem]>) -> Option<Slice> {
         facts.retain(|fact| {
             let hash = hash(fact);
-            let known = self.place(fact).ok().and_then(|place| self.rows.get_mut(place));
-            match known {
+            match self.row(fact) {
                 Some(row) if row.hash == hash => {
                     row.seen = true;
                     false
@@ -150,6 +171,10 @@ impl Memory {
         }
         let silent = facts.is_empty() && gone.is_empty();
         (!silent).then(|| Slice { table: self.table.name.to_owned(), tell: Tell::Delta, facts, gone })
+    }
+
+    fn row(&mut self, fact: &Fact) -> Option<&mut Row> {
+        self.place(fact).ok().and_then(|place| self.rows.get_mut(place))
     }
 
     fn place(&self, fact: &Fact) -> Result<usize, usize> {
@@ -254,6 +279,36 @@ mod tests {
         delta.forget();
         assert_eq!(look(&mut delta, &[("/a", 2)], &[]), "FullOnly:+/a");
         assert_eq!(look(&mut delta, &[("/a", 2)], &[]), "");
+    }
+
+    #[test]
+    fn rows_that_stand_are_told_once_and_whole_when_all_is_and_are_gone_when_they_stand_no_more() {
+        let clock = std::sync::Arc::new(plumb_proto::time::ManualClock::at(plumb_proto::time::Timestamp::from_secs(1)));
+        let host = crate::host::Host::new("/nonexistent", clock);
+        let nothing = |_: &str| -> Option<Vec<u8>> { None };
+        let made = |number: i64| {
+            let mut look = crate::watcher::Look::new(&host, plumb_proto::time::Timestamp::from_secs(1), &[], &nothing);
+            ["/a", "/b"].iter().for_each(|key| look.fact(&MOUNT, *key, "x", &[("n", Value::Int(number))]));
+            look.same(&MOUNT)
+        };
+        let mut delta = Delta::new(&[&MOUNT]);
+        let mut look = |same: &[&Same], forget: bool| {
+            if forget {
+                delta.forget();
+            }
+            delta.begin();
+            let facts = delta.stands(same.iter().map(|same| (*same).clone()).collect());
+            let fresh = facts.len();
+            (fresh, print(delta.tell(facts, Some(&[]))))
+        };
+        let (one, other) = (made(1), made(2));
+        assert_eq!(look(&[&one], false), (2, "FullOnly:+/a+/b".to_owned()));
+        assert_eq!(look(&[&one], false), (0, String::new()));
+        assert_eq!(look(&[&one], true), (2, "FullOnly:+/a+/b".to_owned()));
+        assert_eq!(look(&[&other], false), (2, "Delta:+/a+/b".to_owned()));
+        assert_eq!(look(&[&other], false), (0, String::new()));
+        assert_eq!(look(&[], false), (0, "Delta:-/a-/b".to_owned()));
+        assert_eq!(look(&[&other], false), (2, "Delta:+/a+/b".to_owned()));
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Observer {
         self.breadcrumb.enter(name);
         let polled = running.watcher.poll(&mut look);
         self.breadcrumb.leave();
-        let told = look.into_told();
+        let told = look.into_short();
         if let Some(error) = broken.take() {
             // It went by a cursor that could not be read, so what it says is worth nothing.
             running.look = None;
@@ -143,7 +143,8 @@ impl Observer {
         let now = self.clock.monotonic();
         let Some(running) = self.watchers.get_mut(place) else { return };
         let Some(begun) = &mut running.look else { return };
-        let Told { facts, samples, events, problems, cursors, kept, urgent } = told;
+        let Told { mut facts, same, samples, events, problems, cursors, kept, urgent } = told;
+        facts.extend(running.delta.stands(same));
         let reasons = facts.iter().flat_map(|(_, fact)| fact.unknown.values());
         let hints = problems.iter().map(|problem| &problem.hint);
         count(&mut begun.withheld, reasons.chain(hints).map(String::as_str));
