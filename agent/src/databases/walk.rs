@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::schema::{Biggest, Counting, Schema, files};
-use crate::host::{Host, HostError, Kind};
+use crate::host::{Host, HostError, Kind, Meta};
 
 /// How a product lays out its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,9 +108,10 @@ impl Walk {
             met += 1;
             match meta.kind {
                 Kind::File => {
-                    sum = sum.saturating_add(meta.size);
+                    let size = taken(meta);
+                    sum = sum.saturating_add(size);
                     if schema.is_some() && self.layout == Layout::Mysql {
-                        counting.file(name.as_bytes(), meta.size);
+                        counting.file(name.as_bytes(), size);
                     }
                 }
                 // Links lead to other places, and the folders behind them are not ours to measure.
@@ -150,6 +151,12 @@ impl Walk {
             _ => None,
         }
     }
+}
+
+/// What a file takes on the disk, without its holes: pages that InnoDB has compressed leave some. Small files may lie
+/// beside their names, and take no block.
+fn taken(meta: &Meta) -> u64 {
+    if meta.size <= 4_096 { meta.size } else { meta.size.min(meta.allocated) }
 }
 
 #[cfg(test)]
@@ -200,6 +207,17 @@ mod tests {
         let (_, measured) = measured(&folder, Layout::Mysql);
         assert_eq!(measured.bytes, Some(1_581));
         assert_eq!(told(&measured), [("my-shop", 50), ("blog", 10)]);
+    }
+
+    #[test]
+    fn holes_in_files_take_no_room() {
+        let folder = Folder::new();
+        write(&folder, "shop/a.ibd", 65_536);
+        let sparse = fs::File::options().write(true).open(folder.path().join("shop/a.ibd")).unwrap();
+        sparse.set_len(1 << 30).unwrap();
+        let (_, measured) = measured(&folder, Layout::Mysql);
+        assert!(measured.bytes.is_some_and(|bytes| (65_536..1 << 20).contains(&bytes)), "{:?}", measured.bytes);
+        assert_eq!(told(&measured)[0].1, measured.bytes.unwrap());
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub struct Meta {
     pub mode: u32,
     /// Bytes in it; zero for files of /proc.
     pub size: u64,
+    /// Bytes that it takes on the disk (stat(2), st_blocks): fewer than are in it where it has holes.
+    pub allocated: u64,
     /// Same value: same file with the same content, as far as can be told without reading it.
     pub identity: Identity,
 }
@@ -98,7 +100,9 @@ impl From<&FileStat> for Meta {
             changed: (stat.st_ctime, stat.st_ctime_nsec),
         };
         let size = u64::try_from(stat.st_size).unwrap_or(0);
-        Self { kind: Kind::of(stat), uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777, size, identity }
+        let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+        let (uid, gid, mode) = (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777);
+        Self { kind: Kind::of(stat), uid, gid, mode, size, allocated, identity }
     }
 }
 

@@ -73,7 +73,8 @@ impl Product for Redis {
             let (name, seen) = title(server);
             let of_file = configs.iter().find(|config| config.is_of(&seen));
             let listen = of_file.map_or_else(|| seen.clone(), |config| config.listen());
-            let folder = server.folder.clone();
+            // One that is in no folder of its own was told none: the whole machine is not its data.
+            let folder = server.folder.clone().filter(|folder| folder.parent().is_some());
             let mut key = format!("{product}/{name}");
             if found.iter().any(|each| each.key == key) {
                 key = format!("{product}/{}", seen.join(","));

@@ -43,6 +43,14 @@ fn a_host_without_redis_is_no_error() {
 }
 
 #[test]
+fn a_server_that_is_in_no_folder_of_its_own_does_not_hold_the_whole_machine() {
+    let stage =
+        process(debian(), 500, 1, "/usr/bin/redis-check-rdb", "redis-server", "/usr/bin/redis-server *:6379", "/");
+    let told = stage.look();
+    assert!(told.contains("running=true") && !told.contains("datadir=") && !told.contains("database_size"), "{told}");
+}
+
+#[test]
 fn a_server_that_runs_is_told_and_its_snapshots_are_not() {
     let exe = "/usr/bin/redis-check-rdb";
     let title = "/usr/bin/redis-server 127.0.0.1:6379";
