@@ -32,7 +32,9 @@ pub const SILENT: ErrorKind = ErrorKind::Io("the server did not answer in time")
 /// As [`SILENT`]: it sent something else. Asking again would leave lines in its logs.
 pub const NOT_TLS: ErrorKind = ErrorKind::Io("what it answers is not TLS");
 const TOO_MUCH: ErrorKind = ErrorKind::Io("it sent more than is taken");
-const REFUSED: ErrorKind = ErrorKind::Io("it refuses this name");
+const REFUSED: ErrorKind = ErrorKind::Io(REFUSES);
+/// As [`SILENT`]: it presents nothing to who asks for this name, or for none (RFC 6066, 3).
+pub const REFUSES: &str = "it refuses this name";
 const BROKEN_OFF: ErrorKind = ErrorKind::Io("it broke the handshake off");
 
 /// Where somebody listens: an address of this machine, or whichever it has, and a port.
@@ -57,6 +59,12 @@ impl Endpoint {
     #[must_use]
     pub fn port(self) -> u16 {
         self.port
+    }
+
+    /// Whether it can be reached from this machine only.
+    #[must_use]
+    pub fn is_loopback(self) -> bool {
+        self.address.is_some_and(|address| address.to_canonical().is_loopback())
     }
 
     /// Whether somebody listens there.

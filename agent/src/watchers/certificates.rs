@@ -20,8 +20,9 @@ use std::time::Duration;
 
 use crate::host::sockets::Socket;
 use crate::host::{Host, HostError};
-use crate::watcher::{Look, Progress, Spec, Watcher, minutes, seconds};
-use crate::web::{self, Web};
+use crate::watcher::{Look, Progress, Spec, Watcher, minutes};
+use crate::web::{self, Site, Web, running};
+use compare::Purpose;
 use files::Files;
 use served::{Door, Visits};
 use stores::Lineage;
@@ -48,8 +49,8 @@ const ROWS: usize = 500;
 const DOORS: usize = 500;
 /// Files that a change of brings the next look forward.
 const WATCHED: usize = 100;
-/// As long as something differs, it is looked again so soon.
-const SOON: Duration = seconds(30);
+/// No other listener is visited in a slice that took so long.
+const SLICE: Duration = Duration::from_millis(50);
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +67,9 @@ struct Certificates {
     /// Files of the last look that servers are told to read, and the newest of each lineage.
     #[serde(skip)]
     watched: BTreeSet<PathBuf>,
+    /// How soon it wants to look again.
+    #[serde(skip)]
+    again: Option<Duration>,
 }
 
 /// A look between two slices.
@@ -74,7 +78,7 @@ struct Begun {
     lineages: Vec<Lineage>,
     /// Lineages by their places, and by what they are for.
     places: BTreeMap<PathBuf, usize>,
-    purposes: BTreeMap<(String, Vec<String>), usize>,
+    purposes: BTreeMap<Purpose, usize>,
     /// Files that a server is told to read, with who is.
     used: BTreeMap<PathBuf, BTreeSet<String>>,
     /// Files still to be read.
@@ -103,6 +107,7 @@ impl Watcher for Certificates {
             self.begun = Some(begun);
             return Ok(Progress::More);
         }
+        self.again = self.visits.again(look.host.clock().monotonic());
         Ok(Progress::Done)
     }
 
@@ -113,7 +118,7 @@ impl Watcher for Certificates {
     }
 
     fn again(&self) -> Option<Duration> {
-        self.visits.any_differs().then_some(SOON)
+        self.again
     }
 }
 
@@ -144,10 +149,7 @@ impl Certificates {
                 Ok(sockets) => listening = sockets,
                 Err(error) => failed.push(error),
             }
-            // Where nobody listens nothing is presented, and that a server does not run is told elsewhere.
-            let open = sites.iter().flat_map(Door::of).filter(|door| door.endpoint.is_among(&listening));
-            let mut keys = BTreeSet::new();
-            doors = open.filter(|door| keys.insert(door.key.clone())).collect();
+            doors = self.doors(look.host, sites, &listening);
         }
         self.tell_limits(look, &failed, doors.len());
         doors.truncate(DOORS);
@@ -160,6 +162,34 @@ impl Certificates {
         self.files.keep(&todo);
         self.watched = used.keys().take(WATCHED).cloned().collect();
         Ok(Some(Begun { lineages, used, todo: todo.into_iter().collect(), doors, listening, ..Begun::default() }))
+    }
+
+    /// Names and ports where somebody can be visited, and those where somebody could be before: a server that is down for
+    /// a moment, or still starting, takes nothing away. That one which should run does not is told elsewhere.
+    fn doors(&self, host: &Host, sites: &[Site], listening: &[Socket]) -> Vec<Door> {
+        let masters = running::masters(host).ok();
+        let running = masters.map(|all| all.iter().map(|master| master.product).collect::<Vec<_>>());
+        let mut settles = None; // asked once, if at all
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let mut doors: Vec<Door> = Vec::new();
+        for mut door in sites.iter().flat_map(Door::of) {
+            let known = self.visits.knows(&door);
+            door.shut = door.why_shut(listening, running.as_deref());
+            if let Some(why) = door.shut.as_mut().filter(|_| !known) {
+                let Some(settles) = *settles.get_or_insert_with(|| host.settles()) else { continue };
+                *why = format!("{why}, but {settles}");
+            }
+            match places.get(&door.key).and_then(|place| doors.get_mut(*place)) {
+                // Of two servers for the same name and port the one that is there counts.
+                Some(known) if known.shut.is_some() && door.shut.is_none() => *known = door,
+                Some(_) => {}
+                None => {
+                    places.insert(door.key.clone(), doors.len());
+                    doors.push(door);
+                }
+            }
+        }
+        doors
     }
 
     /// What could not be looked at: rows that may be missing are unknown, not gone.
@@ -193,8 +223,11 @@ impl Certificates {
             self.tell_files(look, begun);
             return begun.next < begun.doors.len();
         }
-        let mut visits = 0;
-        while begun.next < begun.doors.len() && visits < VISITS {
+        let (mut visits, until) = (0, look.host.clock().monotonic() + SLICE);
+        while begun.next < begun.doors.len()
+            && visits < VISITS
+            && (visits == 0 || look.host.clock().monotonic() < until)
+        {
             visits += usize::from(self.knock(look.host, begun));
             self.tell_door(look, begun);
             begun.next += 1;
@@ -211,7 +244,7 @@ impl Certificates {
         if due {
             self.visits.visit(host, &begun.listening, door, held);
         }
-        due
+        due && door.shut.is_none()
     }
 }
 

@@ -56,6 +56,26 @@ fn a_server_of_tls_1_3_presents_its_chain_and_is_left_properly() {
     thread.join().unwrap();
 }
 
+#[test]
+fn a_server_that_wants_a_certificate_of_its_visitors_presents_its_own_first() {
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["shop.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(leaf.der().clone()).unwrap();
+    let asks = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
+    let config = config.unwrap().with_client_cert_verifier(asks.build().unwrap());
+    let config = Arc::new(config.with_single_cert(vec![leaf.der().clone()], key).unwrap());
+    let (endpoint, listening, thread) = listener(1, move |mut socket| {
+        let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let _ = Stream::new(&mut tls, &mut socket).read_to_end(&mut Vec::new()); // it wants one, and there is none
+    });
+    assert_eq!(ask((endpoint, &listening)).unwrap(), [leaf.der().to_vec()]);
+    thread.join().unwrap();
+}
+
 /// A server that speaks TLS 1.2 only, as far as its certificates; in records of so many bytes.
 fn old_server(size: usize) -> impl Fn(TcpStream) {
     move |mut socket| {

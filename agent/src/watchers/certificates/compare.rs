@@ -88,11 +88,16 @@ pub(super) fn is_newer(one: &Certificate, other: &Certificate) -> bool {
     (one.not_before, one.not_after) > (other.not_before, other.not_after)
 }
 
-/// The same for two that were issued by the same authority for the same names: one is a renewal of the other.
-pub(super) fn purpose(certificate: &Certificate) -> (String, Vec<String>) {
+/// What a certificate is for.
+pub(super) type Purpose = (String, String, Vec<String>);
+
+/// The same for two that were issued by the same authority for the same names and kind of key: one is a renewal of the
+/// other. Of two kinds of keys both are in use, one for old visitors.
+pub(super) fn purpose(certificate: &Certificate) -> Purpose {
     let mut names = certificate.names.clone();
     names.sort_unstable();
-    (certificate.issuer.clone(), names)
+    let kind = certificate.key.split(' ').next().unwrap_or_default();
+    (certificate.issuer.clone(), kind.to_owned(), names)
 }
 
 /// A certificate in words: `until 2027-02-01, 3f9a0c11...`.
@@ -157,6 +162,16 @@ mod tests {
         assert_eq!(said(None, &old, &new), older);
         let elsewhere = "nginx presents another certificate (blog.example): it may not have loaded this site yet";
         assert_eq!(said(None, &new, &other), elsewhere);
+    }
+
+    #[test]
+    fn a_certificate_of_another_kind_of_key_is_no_renewal() {
+        let one = held(&["b.example", "a.example"], 9).leaf;
+        let (mut renewed, mut other) = (one.clone(), one.clone());
+        renewed.names.reverse();
+        other.key = "rsa 2048".to_owned();
+        assert_eq!(purpose(&one), purpose(&renewed));
+        assert_ne!(purpose(&one), purpose(&other));
     }
 
     #[test]

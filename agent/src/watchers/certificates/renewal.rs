@@ -127,7 +127,10 @@ impl Actor {
         let mut found = Renewal::default();
         let mut slack = 0;
         let booted = host.stat("/run/systemd/system").is_ok();
-        let timer = self.timers.iter().find_map(|name| Timer::find(host, name));
+        // Of several installations one may be switched off in favour of the other.
+        let mut timers: Vec<Timer> = self.timers.iter().filter_map(|name| Timer::find(host, name)).collect();
+        timers.sort_by_key(|timer| !timer.enabled);
+        let timer = timers.into_iter().next();
         let line = crontabs.lines.iter().find(|(_, line)| {
             // Debian's line for certbot does nothing where systemd runs, which has the timer.
             self.is_on(line) && !(booted && line.contains("-d /run/systemd/system"))
@@ -145,12 +148,16 @@ impl Actor {
                 found.enabled = Some(true);
                 found.schedule = Some(format!("{}: {}", file.display(), fields(line)));
                 found.interval = timing::of_cron(line);
+                // Lines that are to spread the load wait up to the next run (certbot's own, and its documentation's).
+                slack = found.interval.filter(|_| line.contains("sleep")).unwrap_or(0);
             }
             (_, None) => self.tell_itself(host, crontabs, &mut found),
         }
         let written = |path: &Path| host.stat(path).ok().map(|meta| meta.identity.modified());
         let own = homes.iter().filter(|_| self.key == "acme.sh").map(|home| home.join("acme.sh.log"));
         let logs = self.logs.iter().map(PathBuf::from).chain(own);
+        // After it was rotated the next run begins it anew.
+        let logs = logs.flat_map(|log| [log.with_added_extension("1"), log]);
         found.last_run = logs.filter_map(|log| written(&log)).max().or_else(|| written(stamp.as_deref()?.as_ref()));
         found.missed = found.interval.map(|interval| match found.last_run {
             Some(last) => {

@@ -14,6 +14,10 @@ use crate::x509::{self, Certificate};
 const AGAIN: Duration = Duration::from_secs(9 * 60);
 /// One that does not speak TLS notes each visit in its logs: seldom.
 const SELDOM: Duration = Duration::from_secs(3_600);
+/// What is not as it should be is looked at again so soon, for so long; and so soon after that.
+const SOON: Duration = Duration::from_secs(30);
+const HURRY: Duration = Duration::from_secs(15 * 60);
+const LATER: Duration = Duration::from_secs(120);
 
 /// A name and a port of a site.
 #[derive(Clone, Debug)]
@@ -30,6 +34,8 @@ pub(super) struct Door {
     pub(super) names: Vec<String>,
     /// The files that it is told to read.
     pub(super) files: Vec<PathBuf>,
+    /// Why it is not visited: nobody is there.
+    pub(super) shut: Option<String>,
 }
 
 impl Door {
@@ -63,7 +69,7 @@ impl Door {
                 format!("{}:{}", site.names.first().map_or("_", |_| name.as_deref().unwrap_or("_")), endpoint.port());
             match doors.iter_mut().find(|door| door.key == key) {
                 // IPv4 and IPv6 of the same: the most general one counts.
-                Some(door) => door.endpoint = door.endpoint.min(endpoint),
+                Some(door) => door.endpoint = better(door.endpoint, endpoint),
                 None => doors.push(Self {
                     key,
                     name: name.clone(),
@@ -72,11 +78,29 @@ impl Door {
                     site: site.key(),
                     names: names.clone(),
                     files: site.tls.iter().map(|tls| tls.certificate.clone()).collect(),
+                    shut: None,
                 }),
             }
         }
         doors
     }
+
+    /// Why nobody is to be expected there, if so. `running`: products that run; `None`: that cannot be told.
+    pub(super) fn why_shut(&self, listening: &[Socket], running: Option<&[&str]>) -> Option<String> {
+        // On the same port somebody else may listen: a container, or the server that took its place.
+        if running.is_some_and(|running| !running.contains(&self.server)) {
+            return Some(format!("{} does not run", self.server));
+        }
+        (!self.endpoint.is_among(listening)).then(|| "nobody listens there".to_owned())
+    }
+}
+
+/// Of two places of the same port the one that visitors are more likely to come to.
+fn better(one: Endpoint, other: Endpoint) -> Endpoint {
+    if one.is_loopback() != other.is_loopback() {
+        return if one.is_loopback() { other } else { one };
+    }
+    one.min(other)
 }
 
 fn has(listen: &str, word: &str) -> bool {
@@ -97,7 +121,12 @@ struct Visit {
     /// What its files held then: another content calls for another visit.
     held: String,
     shown: Result<Shown, String>,
+    /// What is presented is not what should be.
     differs: bool,
+    /// The last visit came to nothing, and `shown` is of the one before.
+    shaky: bool,
+    /// Since when it is not as it should be.
+    since: Option<Duration>,
 }
 
 /// All doors that are known.
@@ -105,31 +134,36 @@ struct Visit {
 pub(super) struct Visits {
     last: BTreeMap<String, Visit>,
     /// Listeners that did not answer, or not in TLS: until when they are left alone, and why.
-    shut: BTreeMap<Endpoint, (Duration, &'static str)>,
+    silent: BTreeMap<Endpoint, (Duration, &'static str)>,
 }
 
 impl Visits {
-    /// Whether a door is to be visited: its time has come, its file has changed, or it differed.
+    /// Whether a door is to be visited: its time has come, its file has changed, or it was not as it should be.
     pub(super) fn is_due(&self, door: &Door, held: &str, now: Duration) -> bool {
-        self.last.get(&door.key).is_none_or(|visit| now >= visit.at + AGAIN || visit.held != held || visit.differs)
+        self.last.get(&door.key).is_none_or(|visit| {
+            let hurries = visit.differs || visit.since.is_some_and(|since| now < since + HURRY);
+            door.shut.is_some() || hurries || now >= visit.at + AGAIN || visit.held != held
+        })
     }
 
-    /// Visits a door.
+    /// Visits a door; one that is shut is noted as such.
     pub(super) fn visit(&mut self, host: &Host, listening: &[Socket], door: &Door, held: String) {
         let now = host.clock().monotonic();
-        let shown = match self.shut.get(&door.endpoint).filter(|(until, _)| now < *until) {
-            Some((_, why)) => Err((*why).to_owned()),
-            None => {
+        let silent = self.silent.get(&door.endpoint).filter(|(until, _)| now < *until);
+        let shown = match (&door.shut, silent) {
+            (Some(why), _) => Err(why.clone()),
+            (None, Some((_, why))) => Err((*why).to_owned()),
+            (None, None) => {
                 let presented = host.presented(door.endpoint, listening, door.name.as_deref());
                 presented
                     .map_err(|error| {
                         match error.kind {
                             // Once in a look is enough for all of its names.
                             ErrorKind::Io(why) if error.kind == SILENT => {
-                                self.shut.insert(door.endpoint, (now + AGAIN, why))
+                                self.silent.insert(door.endpoint, (now + AGAIN, why))
                             }
                             ErrorKind::Io(why) if error.kind == NOT_TLS => {
-                                self.shut.insert(door.endpoint, (now + SELDOM, why))
+                                self.silent.insert(door.endpoint, (now + SELDOM, why))
                             }
                             _ => None,
                         };
@@ -138,7 +172,30 @@ impl Visits {
                     .and_then(|chain| show(&chain).map_err(|broken| broken.to_string()))
             }
         };
-        self.last.insert(door.key.clone(), Visit { at: now, held, shown, differs: false });
+        self.take(door, held, shown, now);
+    }
+
+    /// Takes over what a visit has shown. A server that is restarted is away for a moment: one visit that comes to nothing
+    /// is no reason to doubt what was seen before, but one to come again soon.
+    fn take(&mut self, door: &Door, held: String, shown: Result<Shown, String>, now: Duration) {
+        let before = self.last.remove(&door.key);
+        let since = before.as_ref().and_then(|before| before.since);
+        let visit = match (shown, before) {
+            (Err(_), Some(before)) if before.shown.is_ok() && !before.shaky => {
+                Visit { at: now, held, shaky: true, since: since.or(Some(now)), ..before }
+            }
+            (Err(why), _) => {
+                let since = since.or(door.shut.is_some().then_some(now));
+                Visit { at: now, held, shown: Err(why), differs: false, shaky: false, since }
+            }
+            (shown, _) => Visit { at: now, held, shown, differs: false, shaky: false, since },
+        };
+        self.last.insert(door.key.clone(), visit);
+    }
+
+    /// Whether it was visited, or found shut, before.
+    pub(super) fn knows(&self, door: &Door) -> bool {
+        self.last.contains_key(&door.key)
     }
 
     /// What was presented last.
@@ -147,21 +204,29 @@ impl Visits {
     }
 
     /// Notes whether what is presented is what should be.
-    pub(super) fn note(&mut self, door: &Door, differs: bool) {
-        if let Some(visit) = self.last.get_mut(&door.key) {
-            visit.differs = differs;
-        }
+    pub(super) fn note(&mut self, door: &Door, differs: bool, now: Duration) {
+        let Some(visit) = self.last.get_mut(&door.key) else { return };
+        visit.differs = differs;
+        visit.since = match differs || visit.shaky {
+            true => visit.since.or(Some(now)),
+            false => None,
+        };
     }
 
-    /// Whether any differs.
-    pub(super) fn any_differs(&self) -> bool {
-        self.last.values().any(|visit| visit.differs)
+    /// How soon it should be looked again, if sooner than usual: what is wrong was mostly wrong for a moment, and whoever
+    /// mends what stays wrong wants to see it.
+    pub(super) fn again(&self, now: Duration) -> Option<Duration> {
+        let fresh = |visit: &Visit| visit.since.is_some_and(|since| now < since + HURRY);
+        if self.last.values().any(fresh) {
+            return Some(SOON);
+        }
+        self.last.values().any(|visit| visit.differs).then_some(LATER)
     }
 
     /// Forgets the others.
     pub(super) fn keep(&mut self, doors: &[Door]) {
         self.last.retain(|key, _| doors.iter().any(|door| door.key == *key));
-        self.shut.retain(|endpoint, _| doors.iter().any(|door| door.endpoint == *endpoint));
+        self.silent.retain(|endpoint, _| doors.iter().any(|door| door.endpoint == *endpoint));
     }
 }
 
@@ -219,21 +284,70 @@ mod tests {
         assert_eq!(doors(&["~^x"], &["443 ssl"]), [""; 0]);
     }
 
-    #[test]
-    fn a_door_is_due_when_its_time_has_come_its_file_has_changed_or_it_differed() {
+    fn door() -> Door {
         let mut site = Site::default();
         (site.server, site.encrypted, site.listen) = ("nginx", true, vec!["443 ssl".to_owned()]);
-        let door = &Door::of(&site)[0];
-        let mut visits = Visits::default();
-        let minute = Duration::from_secs(60);
-        assert!(visits.is_due(door, "a", minute));
-        let visit = Visit { at: minute, held: "a".to_owned(), shown: Err(String::new()), differs: false };
-        visits.last.insert(door.key.clone(), visit);
-        assert!(!visits.is_due(door, "a", 9 * minute) && visits.is_due(door, "a", 10 * minute));
-        assert!(visits.is_due(door, "b", 2 * minute) && !visits.any_differs());
-        visits.note(door, true);
-        assert!(visits.is_due(door, "a", 2 * minute) && visits.any_differs());
+        Door::of(&site).remove(0)
+    }
+
+    fn shown() -> Result<Shown, String> {
+        let (pem, _) = crate::watchers::certificates::tests::issued("Let's Encrypt", &["shop.example"], 9);
+        let leaf = x509::parse(&x509::certificates(pem.as_bytes()).next().unwrap().unwrap()).unwrap();
+        Ok(Shown { leaf, complete: true })
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_door_is_due_when_its_time_has_come_its_file_has_changed_or_it_differed() {
+        let (door, mut visits) = (&door(), Visits::default());
+        assert!(visits.is_due(door, "a", MINUTE));
+        visits.take(door, "a".to_owned(), shown(), MINUTE);
+        visits.note(door, false, MINUTE);
+        assert!(!visits.is_due(door, "a", 9 * MINUTE) && visits.is_due(door, "a", 10 * MINUTE));
+        assert!(visits.is_due(door, "b", 2 * MINUTE) && visits.again(2 * MINUTE).is_none());
+        visits.note(door, true, MINUTE);
+        assert!(visits.is_due(door, "a", 2 * MINUTE));
         visits.keep(&[]);
-        assert!(!visits.any_differs());
+        assert!(visits.again(2 * MINUTE).is_none());
+    }
+
+    #[test]
+    fn what_differs_is_looked_at_soon_and_after_a_while_less_often() {
+        let (door, mut visits) = (&door(), Visits::default());
+        visits.take(door, "a".to_owned(), shown(), MINUTE);
+        visits.note(door, true, MINUTE);
+        assert_eq!(visits.again(15 * MINUTE), Some(SOON));
+        visits.note(door, true, 15 * MINUTE);
+        assert_eq!(visits.again(16 * MINUTE), Some(LATER));
+        visits.take(door, "a".to_owned(), shown(), 17 * MINUTE);
+        visits.note(door, false, 17 * MINUTE);
+        assert_eq!(visits.again(17 * MINUTE), None);
+    }
+
+    #[test]
+    fn a_server_that_is_away_for_one_visit_has_presented_what_it_did_and_is_visited_again_soon() {
+        let (door, mut visits) = (&door(), Visits::default());
+        visits.take(door, "a".to_owned(), shown(), MINUTE);
+        visits.note(door, false, MINUTE);
+        let away = || Err("nobody listens there".to_owned());
+        visits.take(door, "a".to_owned(), away(), 10 * MINUTE);
+        visits.note(door, false, 10 * MINUTE);
+        assert!(visits.shown(door).unwrap().is_ok() && visits.is_due(door, "a", 10 * MINUTE));
+        assert_eq!(visits.again(10 * MINUTE), Some(SOON));
+        visits.take(door, "a".to_owned(), away(), 11 * MINUTE);
+        assert_eq!(visits.shown(door).unwrap().as_ref().unwrap_err(), "nobody listens there");
+        assert_eq!((visits.again(24 * MINUTE), visits.again(25 * MINUTE)), (Some(SOON), None));
+    }
+
+    #[test]
+    fn a_door_is_shut_when_nobody_listens_or_somebody_else_does() {
+        let socket =
+            |port| Socket { protocol: "tcp", address: "0.0.0.0".parse().unwrap(), port, uid: 0, inode: 1, waiting: 0 };
+        let why = |port, running: Option<&[&str]>| door().why_shut(&[socket(port)], running).unwrap_or_default();
+        assert_eq!(why(443, Some(&["nginx"])), "");
+        assert_eq!(why(443, None), "", "who runs may be hidden");
+        assert_eq!(why(443, Some(&["apache"])), "nginx does not run");
+        assert_eq!(why(80, Some(&["nginx"])), "nobody listens there");
     }
 }

@@ -1,5 +1,6 @@
 //! Tells what was found.
 
+use core::net::IpAddr; // what a name may be, not a way to reach it
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use super::served::{Door, Shown};
 use super::stores::Lineage;
 use super::tables::{CERTIFICATE, RENEWAL};
 use super::{Begun, Certificates, ROWS};
+use crate::host::tls::REFUSES;
 use crate::watcher::Look;
 use crate::x509::Certificate;
 
@@ -74,11 +76,17 @@ impl Certificates {
             let sites = by.iter().map(|site| site.as_str().into()).collect();
             let mut fields = vec![("sites", Value::List(sites))];
             if by.iter().any(|by| by.contains('/')) {
-                fields.push(("served", Value::Bool(served.contains(path))));
+                let served = served.contains(path);
+                fields.push(("served", Value::Bool(served)));
+                // Plesk gives the file another name at each renewal: what is presented stands for it.
+                if served && is_renamed(begun, path) {
+                    continue;
+                }
             }
             begun.rows += usize::from(self.tell_file(look, begun, path, fields));
         }
-        // Of the unused ones for the same names only the newest.
+        // Of the unused ones for the same names only one: the newest, and of those that are renewed each in its turn the
+        // first, or its row would come and go.
         let mut newest: BTreeMap<(&str, &[String]), &Path> = BTreeMap::new();
         let used: BTreeSet<&PathBuf> =
             begun.used.keys().filter_map(|path| begun.lineage_at(path)).map(|lineage| &lineage.file).collect();
@@ -86,9 +94,16 @@ impl Certificates {
             let path = lineage.file.as_path();
             match self.files.get(path) {
                 _ if used.contains(&lineage.file) || begun.used.contains_key(path) => {}
+                Some(Ok(_)) if lineage.actor == "plesk" => {} // as above; who uses it is not known here
                 Some(Ok(held)) => {
                     let best = newest.entry((lineage.actor, held.leaf.names.as_slice())).or_insert(path);
-                    if self.files.held(best).is_some_and(|other| is_newer(&held.leaf, &other.leaf)) {
+                    let renewed = |path: &Path| begun.lineage_at(path).is_some_and(|lineage| lineage.is_renewed);
+                    let newer = || self.files.held(best).is_some_and(|other| is_newer(&held.leaf, &other.leaf));
+                    let better = match (lineage.is_renewed, renewed(best)) {
+                        (true, renewed) => !renewed,
+                        (false, renewed) => !renewed && newer(),
+                    };
+                    if better {
                         *best = path;
                     }
                 }
@@ -199,6 +214,8 @@ impl Certificates {
         ];
         let shown = match self.visits.shown(door) {
             Some(Ok(shown)) => shown.clone(),
+            // Who asks for no name, or a wrong one, is turned away: so it was meant (nginx: ssl_reject_handshake).
+            Some(Err(why)) if door.files.is_empty() && why.ends_with(REFUSES) => return,
             Some(Err(why)) => {
                 look.fact(&CERTIFICATE, key, &source, &fields);
                 for column in OF_CONTENT.iter().chain(&["differs"]) {
@@ -210,7 +227,8 @@ impl Certificates {
         };
         says(&shown.leaf, &mut fields);
         fields.push(("chain_complete", Value::Bool(shown.complete)));
-        let missing = door.names.iter().filter(|name| !shown.leaf.covers(name));
+        // Behind a proxy of this machine nobody but that one comes, and it does not ask.
+        let missing = door.names.iter().filter(|name| !door.endpoint.is_loopback() && is_missing(name, &shown.leaf));
         let missing: Vec<Untrusted> = missing.map(|name| name.as_str().into()).collect();
         if !missing.is_empty() {
             fields.push(("not_covered", Value::List(missing)));
@@ -220,7 +238,7 @@ impl Certificates {
         if let Some(why) = why {
             look.unknown(&CERTIFICATE, key, "differs", why, "");
         }
-        self.visits.note(door, differs);
+        self.visits.note(door, differs, look.host.clock().monotonic());
     }
 
     /// Whether what is presented is what it should be; or why that cannot be told.
@@ -281,13 +299,32 @@ impl Certificates {
     }
 }
 
-/// What a certificate says of itself.
+/// Whether the file of a certificate gets another name with each renewal.
+fn is_renamed(begun: &Begun, path: &Path) -> bool {
+    begun.lineage_at(path).is_some_and(|lineage| lineage.actor == "plesk")
+}
+
+/// Whether browsers would refuse a certificate for a name of a site. Addresses and names of the local network are asked
+/// for by nobody else, and a pattern may stand for no more than a few names.
+fn is_missing(name: &str, leaf: &Certificate) -> bool {
+    if !name.contains('.') || name.parse::<IpAddr>().is_ok() {
+        return false;
+    }
+    match name.strip_prefix('*') {
+        Some(end) => !leaf.names.iter().any(|each| each.ends_with(end)),
+        None => !name.contains('*') && !leaf.covers(name),
+    }
+}
+
+/// What a certificate says of itself. Its names are sorted: authorities change their order from one to the next.
 fn says(certificate: &Certificate, fields: &mut Vec<(&str, Value)>) {
     let text = |text: &str| Value::Text(text.into());
+    let mut names: Vec<&str> = certificate.names.iter().map(String::as_str).collect();
+    names.sort_unstable();
     fields.extend([
         ("subject", text(&certificate.subject)),
         ("issuer", text(&certificate.issuer)),
-        ("names", Value::List(certificate.names.iter().map(|name| name.as_str().into()).collect())),
+        ("names", Value::List(names.into_iter().map(Into::into).collect())),
         ("key_type", text(&certificate.key)),
         ("self_signed", Value::Bool(certificate.self_signed)),
         ("not_before", Value::Time(certificate.not_before)),
@@ -295,4 +332,28 @@ fn says(certificate: &Certificate, fields: &mut Vec<(&str, Value)>) {
         ("fingerprint", text(&certificate.fingerprint)),
         ("serial", text(&certificate.serial)),
     ]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watchers::certificates::tests::issued;
+    use crate::x509;
+
+    #[test]
+    fn names_that_no_visitor_of_the_internet_asks_for_need_no_certificate() {
+        let (pem, _) = issued("Let's Encrypt", &["shop.example", "a.wild.example"], 9);
+        let leaf = x509::parse(&x509::certificates(pem.as_bytes()).next().unwrap().unwrap()).unwrap();
+        for (name, missing) in [
+            ("shop.example", false),
+            ("www.shop.example", true),
+            ("192.0.2.7", false),
+            ("localhost", false),
+            ("*.wild.example", false),
+            ("*.other.example", true),
+            ("www.*", false),
+        ] {
+            assert_eq!(is_missing(name, &leaf), missing, "{name}");
+        }
+    }
 }

@@ -130,8 +130,7 @@ fn of_every_store_the_newest_of_what_nobody_uses_is_told() {
             "17 0 * * * \"/root/.acme.sh\"/acme.sh --cron --home \"/root/.acme.sh\" > /dev/null\n",
         )
         .file("/var/cpanel/ssl/apache_tls/cp.example/combined", format!("{key}{combined}"))
-        .file("/usr/local/psa/var/certificates/scf1", chain(&["plesk.example"], 7))
-        .file("/usr/local/psa/var/certificates/scf2", one("plesk.example"))
+        .file("/usr/local/psa/var/certificates/scf1", one("plesk.example"))
         .file("/home/u/conf/web/hestia.example/ssl/hestia.example.pem", one("hestia.example"))
         .file(
             "/var/lib/caddy/.local/share/caddy/certificates/acme-v02/caddy.example/caddy.example.crt",
@@ -151,7 +150,6 @@ fn of_every_store_the_newest_of_what_nobody_uses_is_told() {
         ("acme.example", "acme.sh"),
         ("user.example", "acme.sh"),
         ("cp.example", "autossl"),
-        ("plesk.example", "plesk"),
         ("hestia.example", "hestia"),
         ("caddy.example", "caddy"),
         ("lego.example", "lego"),
@@ -160,10 +158,54 @@ fn of_every_store_the_newest_of_what_nobody_uses_is_told() {
     ] {
         assert_eq!(by(name), actor, "{name}");
     }
-    assert_eq!(rows.len(), 9, "{told}");
-    assert!(rows.iter().any(|row| row.contains("/usr/local/psa/var/certificates/scf2 ")));
+    assert_eq!(rows.len(), 8, "Plesk gives its files other names at each renewal: {told}");
+    assert!(told.contains("certificate_renewal plesk "));
     assert!(told.contains("acme.sh schedule=/var/spool/cron/crontabs/root: 17 0 * * * interval_seconds=86400 last_run=?(it leaves no trace of its runs)"));
     assert!(told.contains("caddy schedule=by itself, while caddy runs certificates=0"));
+}
+
+#[test]
+fn of_two_lineages_for_the_same_names_that_are_renewed_in_turn_the_same_one_is_told() {
+    let host = stage(&SPEC);
+    for (name, month) in [("shop.example", 8), ("shop.example-0001", 9), ("old.example", 7), ("old.example-0001", 6)] {
+        let names = [name.trim_end_matches("-0001")];
+        host.write(&format!("/etc/letsencrypt/live/{name}/fullchain.pem"), chain(&names, month));
+    }
+    for name in ["shop.example", "shop.example-0001"] {
+        host.write(&format!("/etc/letsencrypt/renewal/{name}.conf"), "");
+    }
+    let rows = |told: &str| {
+        let rows = told.lines().filter_map(|line| line.strip_prefix("fact certificate /etc/letsencrypt/live/"));
+        rows.filter_map(|row| row.split('/').next().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&host.look()), ["old.example", "shop.example"]);
+    host.write("/etc/letsencrypt/live/shop.example/fullchain.pem", chain(&["shop.example"], 10));
+    assert_eq!(rows(&host.look()), ["old.example", "shop.example"]);
+}
+
+#[test]
+fn of_two_timers_that_which_is_on_counts_and_a_rotated_log_is_a_trace_as_well() {
+    let snap = "[Timer]\nOnCalendar=*-*-* 06:08\nOnCalendar=*-*-* 21:02\n";
+    let host = certbot()
+        .file("/etc/systemd/system/snap.certbot.renew.timer", snap)
+        .link("/etc/systemd/system/timers.target.wants/snap.certbot.renew.timer", "../snap.certbot.renew.timer")
+        .file("/var/log/letsencrypt/letsencrypt.log.1", "");
+    host.touch("/var/log/letsencrypt/letsencrypt.log.1", NOW - Duration::from_secs(3_600));
+    let told = host.look();
+    assert!(told.contains("schedule=snap.certbot.renew.timer: *-*-* 06:08, *-*-* 21:02"), "{told}");
+    assert!(told.contains("last_run=2026-11-21T09:00:00Z missed=0 enabled=true"), "{told}");
+}
+
+#[test]
+fn a_line_that_waits_by_chance_may_come_that_much_later() {
+    let line = "0 */12 * * * root perl -e 'sleep int(rand(43200))' && certbot -q renew\n";
+    let host = stage(&SPEC)
+        .file("/etc/letsencrypt/live/shop.example/fullchain.pem", chain(&["shop.example"], 9))
+        .file("/etc/letsencrypt/renewal/shop.example.conf", "")
+        .file("/etc/cron.d/certbot", line)
+        .file("/var/log/letsencrypt/letsencrypt.log", "");
+    host.touch("/var/log/letsencrypt/letsencrypt.log", NOW - Duration::from_secs(25 * 3_600));
+    assert!(host.look().contains(" missed=1 enabled=true"), "{}", host.look());
 }
 
 #[test]
@@ -296,4 +338,33 @@ fn a_file_is_read_again_when_it_has_changed_and_its_change_wakes() {
         .file("/etc/letsencrypt/archive/shop.example/fullchain3.pem", chain(&["shop.example", "www.shop.example"], 11))
         .link("/etc/letsencrypt/live/shop.example/fullchain.pem", "../../archive/shop.example/fullchain3.pem");
     assert!(host.look().contains("not_after=2027-01-30"));
+}
+
+#[test]
+fn a_site_whose_server_is_about_to_start_is_told_and_one_that_is_off_is_not() {
+    let watcher: Certificates = toml::from_str("handshakes = true").unwrap();
+    let (mut site, mut other) = (Site::default(), Site::default());
+    for (site, server) in [(&mut site, "nginx"), (&mut other, "apache")] {
+        (site.server, site.encrypted, site.listen) = (server, true, vec!["443 ssl".to_owned()]);
+        site.names = vec!["shop.example".to_owned()];
+    }
+    let sites = [site, other];
+    let socket =
+        Socket { protocol: "tcp", address: "0.0.0.0".parse().unwrap(), port: 443, uid: 0, inode: 1, waiting: 0 };
+    let host = stage(&SPEC).file("/proc/uptime", "9000.0 1.0\n").link("/proc/1/exe", "/sbin/init");
+    let doors = |host: &Stage, listening: &[Socket]| {
+        let doors = watcher.doors(host.host(), &sites, listening);
+        doors.iter().map(|door| (door.server, door.shut.clone().unwrap_or_default())).collect::<Vec<_>>()
+    };
+    assert_eq!(doors(&host, std::slice::from_ref(&socket)), [], "a container may listen there");
+    host.write("/proc/uptime", "50.0 1.0\n");
+    assert_eq!(doors(&host, &[]), [("nginx", "nginx does not run, but the host has just started".to_owned())]);
+    let host = stage(&SPEC)
+        .file("/proc/uptime", "9000.0 1.0\n")
+        .link("/proc/70/exe", "/usr/sbin/apache2")
+        .file("/usr/sbin/apache2", "")
+        .file("/proc/70/comm", "apache2\n")
+        .file("/proc/70/cmdline", "/usr/sbin/apache2\0")
+        .file("/proc/70/stat", "70 (apache2) S 1 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 1 1\n");
+    assert_eq!(doors(&host, &[socket]), [("apache", String::new())], "nginx is there, but off");
 }
