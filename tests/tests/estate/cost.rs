@@ -43,6 +43,37 @@ pub fn of_the_first_look(lab: &Lab, start: Instant) {
     assert!(cpu <= CPU, "{cpu} s of processor time, and {CPU} may be");
 }
 
+/// What the agent costs afterwards, told for an hour: watched for the seconds that `PLUMB_ESTATE_SECONDS` names. A campaign, and no
+/// test: it judges nothing. Looks that come less often than it lasts count as in the first look, as often as they come.
+pub fn afterwards(lab: &Lab) {
+    let Some(seconds) = std::env::var("PLUMB_ESTATE_SECONDS").ok().and_then(|text| text.parse::<u64>().ok()) else {
+        return;
+    };
+    let before = lab.agent_status();
+    std::thread::sleep(Duration::from_secs(seconds));
+    let after = lab.agent_status();
+    let whole = |status: &Value| status["cost"]["cpu_seconds"].as_f64().unwrap_or(f64::NAN);
+    let hours = Duration::from_secs(seconds).as_secs_f64() / 3_600.0;
+    eprintln!(
+        "{:.2} s of processor time an hour, measured over {seconds} s; of these:",
+        (whole(&after) - whole(&before)) / hours
+    );
+    let spent = |status: &Value, name: &Value| {
+        let watchers = status["watchers"].as_array().cloned().unwrap_or_default();
+        watchers.iter().find(|each| each["name"] == *name).and_then(|each| each["cpu_seconds"].as_f64()).unwrap_or(0.0)
+    };
+    for each in after["watchers"].as_array().into_iter().flatten() {
+        let (then, now) = (spent(&before, &each["name"]), spent(&after, &each["name"]));
+        eprintln!(
+            "  {:14} {:6.3} s an hour, {:6.1} ms until then",
+            text(&each["name"]),
+            (now - then) / hours,
+            then * 1e3
+        );
+    }
+    eprintln!("memory: {}", after["cost"]);
+}
+
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }

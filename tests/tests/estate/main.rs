@@ -158,6 +158,7 @@ fn an_estate_is_told_whole_without_configuration_and_only_its_faults_are_drifts(
     let wrong = wrong(&told);
     assert!(wrong.is_empty(), "expected.txt and drifts.txt (-) against what is told (+):\n{}", wrong.join("\n"));
 
+    cost::afterwards(&estate.lab);
     saturation::of_a_pool_is_told_while_it_lasts(&estate);
     changes::each_is_one_drift_that_names_the_three_until_it_is_closed(&estate, &faults);
 }
