@@ -49,6 +49,13 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// Settings of a pool that are not in effect yet are one drift, of the rule that names both sides. Once they are loaded
+    /// it is asked whether they are meant.
+    fn waits_for_a_reload(&self) -> bool {
+        let row = self.table.rows.get(self.key).filter(|_| self.name == "php_pool");
+        row.is_some_and(|row| row.fact.fields.get("reload_needed") == Some(&Value::Bool(true)))
+    }
+
     fn judge(&self, comparison: &Comparison<'_>, verdicts: &mut Vec<Verdict>) {
         let field = comparison.field;
         if field.is_some_and(|field| severity::is_judged_by_policy(self.name, field)) {
@@ -77,6 +84,7 @@ impl Place<'_> {
                 let Some(field) = field else { return };
                 if severity::goes_with_another(self.name, field, was, is)
                     || severity::is_told_by_a_rule(self.name, field, is)
+                    || self.waits_for_a_reload()
                 {
                     return verdicts.push(Verdict::Moot(identity));
                 }

@@ -134,6 +134,14 @@ fn settings_of_a_pool_are_good_to_know_and_locks_that_were_taken_off_more_than_t
 }
 
 #[test]
+fn settings_that_wait_for_a_reload_are_asked_about_once_they_are_loaded() {
+    let row = |bytes: i64, waits: bool| [("memory_limit_bytes", Value::from(bytes)), ("reload_needed", waits.into())];
+    let drifts = |after| changed("php_pool", &row(134_217_728, false), &row(268_435_456, after));
+    assert!(drifts(true).iter().all(|line| !line.contains("memory_limit_bytes")), "{:?}", drifts(true));
+    assert!(drifts(false).iter().any(|line| line.contains("memory_limit_bytes")));
+}
+
+#[test]
 fn a_certificate_with_other_names_is_good_to_know() {
     let row = |names: &[&str], issuer: &str| [("names", list(names)), ("issuer", issuer.into())];
     assert_eq!(

@@ -107,10 +107,10 @@ fn what_visitors_get_is_compared_with_what_they_should() {
         drift.title,
         "visitors of shop.example:443 get another certificate than they should: renewed on disk 3h ago, nginx has not reloaded"
     );
-    assert_eq!(drift.expected.as_deref().unwrap(), "until 2027-02-01, 3f9a0c11...");
+    assert_eq!(drift.expected.as_deref().unwrap(), "intended: until 2027-02-01, 3f9a0c11...");
     assert_eq!(
         drift.actual.as_deref().unwrap(),
-        "on disk until 2027-02-01, 3f9a0c11...; in effect until 2026-12-01, aabbccdd..."
+        "on disk: until 2027-02-01, 3f9a0c11...; in effect: until 2026-12-01, aabbccdd..."
     );
     let told = of(80, &[("not_covered", Value::List(vec!["www.shop.example".into()]))]);
     assert_eq!(
