@@ -206,7 +206,7 @@ impl Databases {
 
     /// Goes on with the sizes of data folders. In the first look all are waited for; later ones are not held up.
     fn measure(&mut self, product: &dyn Product, look: &mut Look<'_>, now: Duration) -> Progress {
-        self.measuring = self.sizes.slice(look, &self.instances, product.layout(), now);
+        self.measuring = self.sizes.slice(look, &self.instances, (product.layout(), &self.logins.known), now);
         if self.measuring {
             return Progress::More;
         }

@@ -72,7 +72,11 @@ pub(super) struct Known {
     failed: Option<(String, &'static str)>,
     /// It lets nobody in.
     turned: Option<String>,
+    /// The last visit told samples.
+    pub(super) tells: bool,
     wanted: Vec<Wanted>,
+    /// Bytes of autoloaded options by schema, as they were counted last.
+    autoload: BTreeMap<String, f64>,
     /// What was measured when `wanted` was set.
     measured: Option<Duration>,
 }
@@ -103,13 +107,16 @@ impl Logins {
         for instance in instances {
             let known = self.known.entry(instance.key.clone()).or_default();
             if instance.server.is_none() {
-                (known.turned, known.failed, known.next) = (None, None, now); // names stand, as what it holds does
+                (known.turned, known.failed, known.tells, known.next) = (None, None, false, now); // names stand, as what it holds does
                 continue;
             }
             if now >= known.next && look.host.clock().monotonic() < until {
                 known.want(sizes, &instance.key);
                 let said = visit(product, look.host, instance, (user, password_file), &known.wanted);
                 known.take(look, &instance.key, said, now);
+                if known.tells {
+                    sizes.sample(look, &instance.key);
+                }
             }
             if let Some((why, hint)) = &known.failed {
                 // It hides no row: what the login would tell are series.
@@ -129,12 +136,14 @@ impl Known {
             let all = sizes.schemas(key).iter();
             let wanted = all.flat_map(|each| each.wordpress.iter().map(|prefix| (each.name.clone(), prefix.clone())));
             self.wanted = wanted.map(|(schema, prefix)| Wanted { schema, prefix }).collect();
+            self.autoload.retain(|schema, _| self.wanted.iter().any(|wanted| wanted.schema == *schema));
             self.measured = measured;
         }
     }
 
     fn take(&mut self, look: &mut Look<'_>, key: &str, said: Result<Answer, Refusal>, now: Duration) {
         (self.turned, self.failed, self.next) = (None, None, now + EVERY);
+        self.tells = said.is_ok();
         match said {
             Ok(answer) => self.tell(look, key, answer),
             Err(Refusal::Turned(why)) => self.turned = Some(why),
@@ -165,8 +174,9 @@ impl Known {
                 *known = known.max(bytes);
             }
         }
-        for (schema, bytes) in worst {
-            look.gauge("database_autoload_bytes", &[("database", key), ("schema", &schema)], bytes);
+        self.autoload.extend(worst);
+        for (schema, bytes) in &self.autoload {
+            look.gauge("database_autoload_bytes", &[("database", key), ("schema", schema)], *bytes);
         }
         self.names = answer.names;
     }

@@ -21,6 +21,7 @@ const MOVED: u64 = 64 << 20;
 /// What is known of one server.
 struct Sized {
     begun: Duration,
+    bytes: Option<u64>,
     schemas: Vec<Schema>,
     missing: Option<(String, &'static str)>,
 }
@@ -41,13 +42,20 @@ impl Sizes {
     }
 
     /// Goes on for a slice. True when there are servers that were never measured: what they hold belongs to this look.
-    pub(super) fn slice(&mut self, look: &mut Look<'_>, instances: &[Instance], layout: Layout, now: Duration) -> bool {
+    pub(super) fn slice(
+        &mut self,
+        look: &mut Look<'_>,
+        instances: &[Instance],
+        (layout, known): (Layout, &BTreeMap<String, Known>),
+        now: Duration,
+    ) -> bool {
         self.of.retain(|key, _| instances.iter().any(|each| each.key == *key));
         let is_there = |walk: &Walk| instances.iter().any(|each| each.key == walk.key);
         let walk = self.walk.take().filter(is_there).or_else(|| self.begin(instances, layout, now));
         if let Some(mut walk) = walk {
             if walk.slice(look.host) {
-                self.end(look, walk, now);
+                let by_login = known.get(&walk.key).is_some_and(|known| known.tells);
+                self.end(look, walk, by_login, now);
             } else {
                 self.walk = Some(walk);
             }
@@ -67,14 +75,21 @@ impl Sizes {
         next.map(|(instance, folder): (&Instance, &Path)| Walk::begin(&instance.key, folder, layout))
     }
 
-    fn end(&mut self, look: &mut Look<'_>, walk: Walk, now: Duration) {
+    /// Tells how much a server's data takes, as it was measured last.
+    pub(super) fn sample(&self, look: &mut Look<'_>, key: &str) {
+        #[allow(clippy::cast_precision_loss)] // 2^53 bytes are 8 PiB
+        if let Some(bytes) = self.of.get(key).and_then(|sized| sized.bytes) {
+            look.gauge("database_size_bytes", &[("database", key)], bytes as f64);
+        }
+    }
+
+    /// `by_login`: a login tells samples of the server each minute, this one among them. All samples of a watcher come at
+    /// the same times, and one that is left out could not be read.
+    fn end(&mut self, look: &mut Look<'_>, walk: Walk, by_login: bool, now: Duration) {
         let key = walk.key.clone();
         let Measured { bytes, mut schemas, missing } = walk.measured();
-        #[allow(clippy::cast_precision_loss)] // 2^53 bytes are 8 PiB
-        if let Some(bytes) = bytes {
-            look.gauge("database_size_bytes", &[("database", &key)], bytes as f64);
-        }
         let before = self.of.remove(&key);
+        let is_first = before.is_none();
         for schema in &mut schemas {
             let known = before.iter().flat_map(|sized| &sized.schemas).find(|known| known.name == schema.name);
             if let Some(known) = known.filter(|known| is_as_before(known, schema)) {
@@ -82,7 +97,10 @@ impl Sizes {
             }
         }
         schemas.sort_by(|one, other| one.name.cmp(&other.name));
-        self.of.insert(key, Sized { begun: now, schemas, missing });
+        self.of.insert(key.clone(), Sized { begun: now, bytes, schemas, missing });
+        if !by_login || is_first {
+            self.sample(look, &key);
+        }
         self.told = None;
     }
 

@@ -63,6 +63,12 @@ fn mariadb_tells_a_login_by_unix_socket_what_it_tells_itself() {
     watching.later(61);
     let second = watching.whole();
     assert_eq!(sample(&second, "database_autoload_bytes", Some(("schema", "my-shop"))), Some(100_000.0));
+    watching.later(61);
+    let third = watching.whole();
+    // All come together, so that none of them reads as one that could not be seen.
+    assert!(sample(&third, "database_connections", None).is_some());
+    assert_eq!(sample(&third, "database_size_bytes", None), sample(&first, "database_size_bytes", None));
+    assert_eq!(sample(&third, "database_autoload_bytes", Some(("schema", "my-shop"))), Some(100_000.0));
     assert_eq!(aborted(&place), before, "every visit ends as it should");
     let told = problems(&Watching::set("mysql", "login = 'nobody'").whole());
     assert!(told.contains("the login as `nobody` came to nothing: error 1045: Access denied"), "{told}");

@@ -241,7 +241,7 @@ impl Pools {
         if turned {
             look.urgent();
         }
-        self.memory.look(look, now, &self.found, (&workers, &counts));
+        self.memory.look(look, (now, sample), &self.found, (&workers, &counts));
     }
 }
 

@@ -24,6 +24,8 @@ const MEMINFO: usize = 16 << 10;
 #[derive(Default)]
 pub(super) struct Memory {
     measured: Option<Duration>,
+    /// What all workers took then.
+    used: u64,
     /// What workers of a pool took when it last had some, by key of the pool.
     sizes: BTreeMap<String, u64>,
     /// The same in the order of the pools.
@@ -47,40 +49,44 @@ impl Memory {
         }
     }
 
-    /// Looks at workers: `counts` has how many each pool has.
+    /// Looks at workers: `counts` has how many each pool has. With `sample` it tells what is known by now, measured this
+    /// time or before: all samples of a watcher come at the same times, and one that is left out could not be read.
     pub(super) fn look(
         &mut self,
         look: &mut Look<'_>,
-        now: Duration,
+        (now, sample): (Duration, bool),
         found: &fpm::Pools,
         (workers, counts): (&Workers, &[u32]),
     ) {
-        let is_due = self.measured.is_none_or(|measured| now >= measured + MEMORY);
-        let used = is_due.then(|| self.measure(look, found, workers));
+        if self.measured.is_none_or(|measured| now >= measured + MEMORY) {
+            self.used = self.measure(look.host, found, workers);
+            self.measured = Some(now);
+        }
         if now >= self.since + REMEMBERED {
             (self.since, self.before, self.most) = (now, self.most, 0);
         }
         self.most = self.most.max(self.needed(counts));
-        let Some(used) = used else { return };
-        self.measured = Some(now);
-        if self.sizes.is_empty() {
-            return; // no pool has had a worker yet
+        // With no size no pool has had a worker yet.
+        if !sample || self.sizes.is_empty() {
+            return;
+        }
+        for (key, most) in &self.sizes {
+            look.gauge("php_pool_worker_memory_bytes", &[("pool", key)], real(*most));
         }
         look.gauge("php_memory_if_full_bytes", &[], real(self.most.max(self.before)));
         if let Some(available) = available(look.host) {
-            look.gauge("php_memory_room_bytes", &[], real(available + used));
+            look.gauge("php_memory_room_bytes", &[], real(available + self.used));
         }
     }
 
-    /// Tells what workers take; answers what all of them take together.
-    fn measure(&mut self, look: &mut Look<'_>, found: &fpm::Pools, workers: &Workers) -> u64 {
-        let sizes = memory(look.host, workers);
+    /// Measures what workers take; answers what all of them take together.
+    fn measure(&mut self, host: &Host, found: &fpm::Pools, workers: &Workers) -> u64 {
+        let sizes = memory(host, workers);
         let mut used = 0;
         for pool in &found.pools {
             if let Some(memory) = sizes.get(&(pool.instance, pool.name.clone())) {
                 used += memory.all;
                 self.sizes.insert(pool.key.clone(), memory.most);
-                look.gauge("php_pool_worker_memory_bytes", &[("pool", &pool.key)], real(memory.most));
             }
         }
         self.order(found);

@@ -110,7 +110,8 @@ fn a_queue_that_nobody_tells_of_is_unknown_where_it_matters_and_only_there() {
 
 #[test]
 fn workers_their_memory_and_what_all_would_take_are_series() {
-    let told = host().look();
+    let host = host();
+    let told = host.look();
     let samples: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("sample php_")).collect();
     // Of `blog`, which has had no worker yet, nothing is guessed.
     assert_eq!(
@@ -124,6 +125,12 @@ fn workers_their_memory_and_what_all_would_take_are_series() {
             "memory_room_bytes 9216000",
         ]
     );
+    // All come together, so that none of them reads as one that could not be seen.
+    host.clock().advance(Duration::from_secs(30));
+    assert!(!host.look().contains("sample "));
+    host.clock().advance(Duration::from_secs(31));
+    let later = host.look();
+    assert_eq!(later.lines().filter_map(|line| line.strip_prefix("sample php_")).collect::<Vec<_>>(), samples);
 }
 
 #[test]
