@@ -107,10 +107,11 @@ fn print(calendar: &Calendar, months: u32, printer: &mut Printer) -> Result<()> 
     }
     match calendar.untold {
         0 => Ok(()),
-        untold => printer.note(format!(
-            "{} not in it: support is not judged or not known. `plumb facts support` says why.",
-            count(untold, "program is", "programs are")
-        )),
+        untold => {
+            let programs = count(untold, "program is", "programs are");
+            printer.note(format!("{programs} not in it: support is not judged or not known."))?;
+            printer.note("`plumb facts support` says why.")
+        }
     }
 }
 
