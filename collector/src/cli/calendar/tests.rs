@@ -121,7 +121,10 @@ fn a_wide_screen_names_more_hosts_and_a_pipe_all() {
     assert!(wide.contains("web-1, web-2, web-3, web-4, web-5\n"), "{wide}");
     let (out, talk) = printed(false, None, |printer| print(&fleet(), 12, printer).unwrap());
     assert!(out.contains("web-1, web-2, web-3, web-4, web-5\n"), "{out}");
-    assert_eq!(talk, "2 programs are not in it: support is not judged or not known.\n`plumb facts support` says why.\n");
+    assert_eq!(
+        talk,
+        "2 programs are not in it: support is not judged or not known.\n`plumb facts support` says why.\n"
+    );
 }
 
 #[test]
