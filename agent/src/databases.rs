@@ -5,6 +5,7 @@
 //! all configuration are gone through once a minute, and when something has woken the watcher.
 
 mod find;
+mod known;
 pub mod login;
 pub mod schema;
 mod sizes;

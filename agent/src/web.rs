@@ -8,6 +8,7 @@
 mod address;
 pub mod apache;
 pub mod caddy;
+mod command;
 mod files;
 pub mod litespeed;
 mod merge;

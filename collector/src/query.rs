@@ -12,6 +12,7 @@ mod history;
 mod limited;
 mod readers;
 mod remote;
+mod rows;
 mod rules;
 mod schema;
 mod summary;
@@ -167,7 +168,7 @@ impl Query for Service {
                 return support::table(questions, policy.dates(), &filter, now);
             }
             let rows = questions.facts(&asked.table, &filter).map_err(|error| failed(&error))?;
-            Ok(rows.iter().map(|(host, row)| answers::row(&host.name, row)).collect::<Vec<_>>())
+            Ok(rows.iter().map(|(host, row)| rows::row(&host.name, row)).collect::<Vec<_>>())
         });
         Ok(paged(rows.await?, |rows| pb::FactsPage { rows, unknown: 0 }))
     }

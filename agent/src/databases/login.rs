@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::known::Known;
+pub use super::known::Wanted;
 use super::sizes::Sizes;
 use super::{Instance, Product, Refusal};
 use crate::host::{Host, HostError};
@@ -36,15 +38,6 @@ pub struct Login {
     pub trusted: bool,
 }
 
-/// An installation of WordPress whose autoloaded options are to be counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// Name of the schema.
-    pub schema: String,
-    /// Beginning of the names of its tables.
-    pub prefix: String,
-}
-
 /// What a server has said to who is logged in.
 #[derive(Debug, Default, PartialEq)]
 pub struct Answer {
@@ -60,25 +53,6 @@ pub struct Answer {
     pub names: BTreeMap<String, String>,
     /// Bytes of autoloaded options of the first of [`Wanted`]; `None` where the login may not see them.
     pub autoload: Vec<Option<f64>>,
-}
-
-/// What is known of one server by its login.
-#[derive(Default)]
-pub(super) struct Known {
-    pub(super) names: BTreeMap<String, String>,
-    /// When it is visited next.
-    next: Duration,
-    /// Why the last visit came to nothing.
-    failed: Option<(String, &'static str)>,
-    /// It lets nobody in.
-    turned: Option<String>,
-    /// The last visit told samples.
-    pub(super) tells: bool,
-    wanted: Vec<Wanted>,
-    /// Bytes of autoloaded options by schema, as they were counted last.
-    autoload: BTreeMap<String, f64>,
-    /// What was measured when `wanted` was set.
-    measured: Option<Duration>,
 }
 
 /// See the module.

@@ -9,7 +9,7 @@ use plumb_proto::model::Value;
 
 use super::schema::Schema;
 use super::walk::{Layout, Measured, Walk};
-use super::{Instance, login::Known};
+use super::{Instance, known::Known};
 use crate::tables::DATABASE_SCHEMA;
 use crate::watcher::{Look, Same};
 

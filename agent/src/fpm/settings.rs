@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use plumb_proto::time::Timestamp;
 
 use super::places::Sapi;
-use super::{Pool, ini, layout, user};
+use super::{Pool, ini, layout};
 use crate::host::pattern::expand_within;
 use crate::host::{Host, HostError};
 
@@ -18,6 +18,8 @@ const FILES: usize = 512;
 /// Extensions of one PHP.
 const EXTENSIONS: usize = 256;
 
+/// The setting that names the file that a site may have of its own ([`super::user`]); empty: none is read.
+pub(super) const NAMED_BY: &str = "user_ini.filename";
 /// The settings that are read, with PHP's built-in defaults (main/main.c, ext/opcache/zend_accelerator_module.c and
 /// ext/date/php_date.c of its source).
 pub const KNOWN: [(&str, &str); 15] = [
@@ -41,7 +43,7 @@ pub const KNOWN: [(&str, &str); 15] = [
 /// Whether a setting is one of those that are read, loads an extension, or names the file that a site may have of its own.
 #[must_use]
 pub fn is_known(name: &str) -> bool {
-    name == "extension" || name == user::NAMED_BY || KNOWN.iter().any(|(known, _)| *known == name)
+    name == "extension" || name == NAMED_BY || KNOWN.iter().any(|(known, _)| *known == name)
 }
 
 /// Values by name, each as it is written, or why it is not known. What is not in it has its default.
@@ -125,7 +127,7 @@ impl Configured {
             return;
         }
         self.other = self.other.rotate_left(1) ^ digest(name, &value);
-        if let (user::NAMED_BY, Ok(file)) = (name, value) {
+        if let (NAMED_BY, Ok(file)) = (name, value) {
             self.user_ini = Some(file);
         }
     }

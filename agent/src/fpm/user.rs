@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::settings::{Configured, KNOWN, holds_always};
+use super::settings::{Configured, KNOWN, NAMED_BY, holds_always};
 use super::{Pool, ini};
 use crate::host::{Host, HostError};
 
@@ -22,8 +22,6 @@ const SETTABLE: [&str; 9] = [
     "opcache.validate_timestamps",
     "date.timezone",
 ];
-/// The setting that names the file; empty: none is read.
-pub(super) const NAMED_BY: &str = "user_ini.filename";
 /// What it is called otherwise.
 const USUAL: &str = ".user.ini";
 

@@ -12,6 +12,7 @@ mod files;
 mod framework;
 mod joomla;
 mod python;
+mod reading;
 mod tell;
 mod wordpress;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use plumb_proto::time::Timestamp;
 
 use super::Server;
-use super::places::{arguments, product, split};
+use super::command::{arguments, product, split};
 use crate::host::grant::Right;
 use crate::host::{ErrorKind, Host};
 

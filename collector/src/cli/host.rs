@@ -1,6 +1,7 @@
 //! `plumb host NAME`: one host on one screen; and what an operator decides about a host.
 
 mod figures;
+mod patched;
 mod screen;
 mod sections;
 mod tables;

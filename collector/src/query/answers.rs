@@ -4,15 +4,16 @@ use plumb_proto::generated::{model as wire, query as pb};
 use plumb_proto::limits;
 use plumb_proto::model::{Outcome, Problem, Series, Severity};
 use plumb_proto::time::Timestamp;
-use plumb_proto::wire::{event_to_wire, value_to_wire};
+use plumb_proto::wire::event_to_wire;
 use tonic::{Response, Status};
 
+use super::rows::row;
 use super::{failed, invalid, support};
 use crate::drift::support::Dates;
 use crate::drift::{Kind, KnownDrift, Subject};
 use crate::store::rows::{Alert, Delivery, EventRow, Groups, HostRow, Message};
 use crate::store::{DriftFilter, Questions};
-use crate::view::{HostView, Row, Sampled};
+use crate::view::{HostView, Sampled};
 
 /// A page holds rows until they are this big.
 const PAGE_BYTES: usize = 1 << 20;
@@ -169,25 +170,6 @@ pub(super) fn drift(host: &str, known: &KnownDrift) -> pb::Drift {
         hint: drift.hint.clone(),
         closed_ms: known.closed.map(Timestamp::millis),
         note: known.note.clone(),
-    }
-}
-
-pub(super) fn row(host: &str, row: &Row) -> pb::Row {
-    let field =
-        |(name, value): (&String, &_)| wire::NamedValue { name: name.clone(), value: Some(value_to_wire(value)) };
-    let unknown = |(column, reason): (&String, &String)| pb::Unknown { column: column.clone(), reason: reason.clone() };
-    let stale = row.stale.iter().map(|why| pb::Unknown { column: String::new(), reason: why.clone() });
-    pb::Row {
-        host: host.to_owned(),
-        table: row.table.clone(),
-        key: row.fact.key.as_bytes().to_vec(),
-        fields: row.fact.fields.iter().map(field).collect(),
-        unknown: stale.chain(row.fact.unknown.iter().map(unknown)).collect(),
-        source: row.fact.source.as_bytes().to_vec(),
-        since_ms: row.since.millis(),
-        confirmed_ms: row.confirmed.millis(),
-        watcher: row.owner.clone(),
-        support: None,
     }
 }
 

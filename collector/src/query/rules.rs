@@ -9,7 +9,8 @@ use plumb_proto::time::{Clock, Timestamp};
 use plumb_proto::untrusted::Untrusted;
 use tonic::Status;
 
-use super::answers::{filter_labels, optional_host, row, subject};
+use super::answers::{filter_labels, optional_host, subject};
+use super::rows::row;
 use super::{failed, invalid};
 use crate::drift::Subject;
 use crate::drift::policy::{Filter, Finding, On, Policy, Rule, Source, Subjects};

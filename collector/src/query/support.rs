@@ -5,9 +5,9 @@ use plumb_proto::limits;
 use plumb_proto::time::Timestamp;
 use tonic::Status;
 
-use super::answers::row;
 use super::failed;
 use super::limited::has;
+use super::rows::row;
 use crate::drift::support::{Dates, SOURCES, Verdict, Window};
 use crate::store::{FactFilter, Questions};
 use crate::view::{HostView, Row};

@@ -4,9 +4,9 @@
 use std::io::Read;
 
 use super::extension::{Candidate, Form};
-use super::files::{How, Words, add};
+use super::files::{How, Words, add, constant};
 use super::framework::env;
-use super::tell::Reading;
+use super::reading::Reading;
 use crate::apps::json::{Fault, Json};
 use crate::apps::lock::composer;
 use crate::apps::php::assignments;
@@ -128,18 +128,6 @@ fn installed(from: &mut dyn Read, words: &mut Words) -> Result<(), Fault> {
         words.push((extension.kind, format!("{} {}", extension.name, extension.version).into()));
     }
     Ok(())
-}
-
-/// `const VERSION`, `_PS_VERSION_`, `'version' =>`: each file has one of them.
-pub(super) fn constant(source: &[u8], words: &mut Words) {
-    assignments(source, &mut |name, value| {
-        let named = matches!(name, "VERSION" | "_PS_VERSION_" | "version");
-        if let Some(value) =
-            value.text().filter(|value| named && value.starts_with(|first: char| first.is_ascii_digit()))
-        {
-            add(words, "version", value);
-        }
-    });
 }
 
 /// Magento 1 names each part (`Mage::getVersionInfo`).

@@ -2,7 +2,7 @@
 
 use super::extension::{Candidate, Form};
 use super::files::{How, Words, add};
-use super::tell::Reading;
+use super::reading::Reading;
 use crate::apps::php::assignments;
 use crate::apps::{look_at, shown};
 use crate::host::Kind;

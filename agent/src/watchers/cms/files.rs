@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::apps::json::Fault;
 use crate::apps::look_at;
+use crate::apps::php::assignments;
 use crate::host::{ErrorKind, Host, HostError, Identity, Kind, Meta};
 
 /// What a file said: names and values.
@@ -135,4 +136,16 @@ pub(super) fn add(words: &mut Words, name: &'static str, value: &str) {
     if word(words, name).is_none() {
         words.push((name, value.into()));
     }
+}
+
+/// `const VERSION`, `_PS_VERSION_`, `'version' =>`: each file has one of them.
+pub(super) fn constant(source: &[u8], words: &mut Words) {
+    assignments(source, &mut |name, value| {
+        let named = matches!(name, "VERSION" | "_PS_VERSION_" | "version");
+        if let Some(value) =
+            value.text().filter(|value| named && value.starts_with(|first: char| first.is_ascii_digit()))
+        {
+            add(words, "version", value);
+        }
+    });
 }

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 
 use plumb_proto::time::Timestamp;
 
-use super::composer::constant;
-use super::files::{How, Words, add, word};
-use super::tell::Reading;
+use super::files::{How, Words, add, constant, word};
+use super::reading::Reading;
 use crate::apps::json::Fault;
 use crate::apps::lock::each_line;
 use crate::apps::php::{Value, assignments};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::extension::{Candidate, Form};
 use super::files::{How, Words, add};
-use super::tell::Reading;
+use super::reading::Reading;
 use crate::apps::php::assignments;
 use crate::apps::{shown, text};
 use crate::host::{Entry, Kind};

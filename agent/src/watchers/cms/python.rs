@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use plumb_proto::model::Value;
 
 use super::files::{Files, How, Words, add, word};
-use super::tell::Reading;
+use super::reading::Reading;
 use crate::apps::lock::dist_info;
 use crate::apps::{App, Language, Search, kind, lasting, look_at, shown, site_packages, venv_beside};
 use crate::host::Host;

@@ -9,7 +9,7 @@ use plumb_proto::time::Timestamp;
 use super::extension::{Candidate, Form};
 use super::files::{How, Words, add, word};
 use super::is_packaged;
-use super::tell::Reading;
+use super::reading::Reading;
 use crate::apps::php::{Value as Php, assignments};
 use crate::apps::{lasting, look_at, shown};
 use crate::host::pattern;

@@ -10,8 +10,9 @@ use plumb_proto::model::Value;
 
 use super::figures::{Figure, figure};
 use super::groups;
+use super::patched::support;
 use super::sections;
-use super::tables::{bar_width, disks, others, php, support, told};
+use super::tables::{bar_width, disks, others, php, told};
 use crate::cli::drift::block;
 use crate::cli::hosts::fullness;
 use crate::cli::printer::bar::{bar, percent};

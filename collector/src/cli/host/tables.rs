@@ -6,6 +6,7 @@ use plumb_proto::generated::query::{HostPart, Row};
 use plumb_proto::model::Value;
 
 use super::figures::{Figure, Space, spaces};
+use super::patched::support;
 use super::sections::TABLES;
 use crate::cli::hosts::fullness;
 use crate::cli::printer::bar::{bar, percent};
@@ -106,26 +107,6 @@ pub(super) fn php(whole: &HostPart) -> Table {
         table.row([said(&row.key).into(), version, package.into(), support(row), running.into()]);
     }
     table
-}
-
-/// Until when it is patched, and by whom.
-pub(super) fn support(row: &Row) -> Cell {
-    let Some(support) = &row.support else { return Cell::default() };
-    if !support.unknown.is_empty() {
-        return Cell::new(format!("? {}", said(support.unknown.as_bytes())), Style::Unknown);
-    }
-    let note = if support.note.is_empty() { String::new() } else { format!("; {}", support.note) };
-    let (by, last_day) = (&support.by, &support.last_day);
-    match (support.verdict.as_str(), support.days_left) {
-        ("courtesy", _) => format!("patched by {by} as a courtesy{note}").into(),
-        ("ended", None) => Cell::new(format!("not patched any more ({by}){note}"), Style::Critical),
-        (_, None) => format!("patched by {by}, {last_day}{note}").into(),
-        (_, Some(left)) if left < 0 => Cell::new(format!("not patched since {last_day} ({by}){note}"), Style::Critical),
-        (_, Some(left)) => {
-            let style = if left < 90 { Style::Warning } else { Style::Plain };
-            Cell::new(format!("patched until {last_day} ({by}){note}"), style)
-        }
-    }
 }
 
 /// Tables without a part of their own: how many rows. A new watcher needs no new screen.

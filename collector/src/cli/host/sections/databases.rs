@@ -4,7 +4,7 @@ use plumb_proto::generated::query::{HostPart, Row};
 use plumb_proto::model::Value;
 
 use super::{ROWS, Section, Told, cell, rows, sample, text, told};
-use crate::cli::host::tables::support;
+use crate::cli::host::patched::support;
 use crate::cli::printer::Style;
 use crate::cli::printer::table::{Cell, Table, column};
 use crate::cli::printer::values::said;

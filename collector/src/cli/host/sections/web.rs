@@ -7,7 +7,7 @@ use plumb_proto::model::Value;
 use plumb_proto::time::Timestamp;
 
 use super::{ROWS, Section, Told, cell, int, rows, text, time, told};
-use crate::cli::host::tables::support;
+use crate::cli::host::patched::support;
 use crate::cli::printer::Style;
 use crate::cli::printer::table::{Cell, Table, column};
 use crate::cli::printer::values::said;
