@@ -12,7 +12,7 @@ use crate::watcher::{Spec, seconds};
 /// The watcher `elasticsearch`.
 pub const SPEC: Spec = Spec::new::<Watched<Elasticsearch>>(
     "elasticsearch",
-    seconds(5),
+    seconds(15),
     &[&DATABASE],
     r#"
 # Folders where Elasticsearch or OpenSearch lies; `*` stands for the name of one folder. What runs is found anywhere.

@@ -13,7 +13,7 @@ use crate::watcher::{Spec, seconds};
 /// The watcher `memcached`.
 pub const SPEC: Spec = Spec::new::<Watched<Memcached>>(
     "memcached",
-    seconds(5),
+    seconds(15),
     &[&DATABASE],
     r#"
 # Folders where the server lies; `*` stands for the name of one folder. What runs is found anywhere.

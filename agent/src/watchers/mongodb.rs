@@ -11,7 +11,7 @@ use crate::watcher::{Spec, seconds};
 /// The watcher `mongodb`.
 pub const SPEC: Spec = Spec::new::<Watched<Mongodb>>(
     "mongodb",
-    seconds(5),
+    seconds(15),
     &[&DATABASE],
     r#"
 # Folders where the server lies; `*` stands for the name of one folder. What runs is found anywhere.
