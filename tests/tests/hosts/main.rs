@@ -1,6 +1,8 @@
 //! Whole hosts in folders (`tests/hosts/`), each with what must be seen of it in a text beside its folder, written by hand: the
 //! web servers, sites, pools, applications and certificates of the panels and distributions that keep them in their own places.
 
+mod drifts;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
