@@ -30,7 +30,7 @@ fn a_full_pool_is_told_with_its_numbers_and_is_critical_when_as_many_wait_as_are
         "php_pool_saturated: PHP pool 8.2/shop is full: all 5 workers are busy, 3 requests wait (max_children 5)";
     let (lines, drifts) = pool(&full_pool(3));
     assert_eq!(lines, ["holds".to_owned(), format!("warning {title}")]);
-    assert_eq!(drifts[0].hold, Duration::from_secs(10));
+    assert_eq!(drifts[0].hold, Duration::from_secs(5));
     assert_eq!(drifts[0].actual.as_deref(), Some("5 workers, 3 requests in the queue of /run/php/shop.sock"));
     let (_, drifts) = pool(&full_pool(5));
     assert_eq!((drifts[0].severity, drifts[0].hold), (Severity::Critical, Duration::ZERO));
