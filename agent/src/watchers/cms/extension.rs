@@ -84,8 +84,12 @@ pub(super) fn tell(look: &mut Look<'_>, files: &mut Files, candidate: &Candidate
 
 /// Whether a branch of PHP is new enough: of what is wanted only as much is compared as a branch says.
 pub(super) fn fits(branch: &str, wanted: &str) -> bool {
-    let numbers = |text: &str| text.split('.').map(|part| part.parse::<u32>().unwrap_or(0)).take(2).collect::<Vec<_>>();
     numbers(branch) >= numbers(wanted)
+}
+
+/// The numbers that tell a branch: 8 and 2 of `8.2.29`.
+pub(super) fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').map(|part| part.parse().unwrap_or(0)).take(2).collect()
 }
 
 fn tell_row(look: &mut Look<'_>, Candidate { cms, path, kind, form }: &Candidate, words: &Words) {

@@ -66,9 +66,7 @@ impl Cms {
             }
         }
         let branches = led.iter().filter_map(|root| begun.search.php.get(root)).flatten();
-        let number =
-            |branch: &String| -> Vec<u32> { branch.split('.').map(|part| part.parse().unwrap_or(0)).collect() };
-        if let Some(php) = branches.min_by_key(|branch| number(branch)).cloned() {
+        if let Some(php) = branches.min_by_key(|branch| extension::numbers(branch)).cloned() {
             look.fact(&CMS, key.clone(), &source, &[("php_version", Value::Version(php.as_str().into()))]);
             let wanted = fields.iter().find(|(column, _)| *column == "requires_php");
             if let Some((_, Value::Version(wanted))) = wanted {
